@@ -1,0 +1,107 @@
+//! Every limit of the product: noun, then unit, then qualifier. The reason or precedent stands beside the number.
+//! Relations between limits are proved at compile time. Options of the configuration default to these.
+
+pub const KIB: u32 = 1024;
+pub const MIB: u32 = 1024 * KIB;
+
+// HTTP head (RFC 9112). Precedents: websockets 8192 a line and 128 headers, Envoy 60 KiB and 100 headers.
+
+/// Longest request line, without CRLF. Beyond: 414.
+pub const REQUEST_LINE_BYTES_MAX: u32 = 8 * KIB;
+/// Longest header line, without CRLF. Beyond: 431.
+pub const HEADER_LINE_BYTES_MAX: u32 = 8 * KIB;
+/// Whole head including the blank line. Beyond: 431.
+pub const HEAD_BYTES_MAX: u32 = 16 * KIB;
+/// Header fields in a head. Beyond: 431.
+pub const HEADER_COUNT_MAX: usize = 100;
+/// Bytes that a peer may send behind its head before we have answered it (first frames in the same segment).
+pub const EARLY_BYTES_MAX: u32 = 64 * KIB;
+/// Absolute time for the whole head, not an idle time: a slow drip does not extend it. Beyond: 408.
+pub const HANDSHAKE_MS_MAX: u64 = 10_000;
+
+// WebSocket (RFC 6455).
+
+/// Payload of a control frame (RFC 6455 section 5.5).
+pub const CONTROL_BYTES_MAX: u32 = 125;
+/// Default for a whole message in bytes; Centrifugo's `websocket.message_size_limit`. Beyond: 1009.
+pub const MESSAGE_BYTES_MAX: u32 = 64 * KIB;
+/// What an operator may raise the message limit to; Autobahn needs 16 MiB.
+pub const MESSAGE_BYTES_CEILING: u32 = 64 * MIB;
+/// Frames without payload inside one message: legal, but nobody sends many. Beyond: 1008.
+pub const EMPTY_FRAMES_MAX: u32 = 256;
+/// Absolute time from the first byte of a message to its last. Beyond: 1008.
+pub const MESSAGE_MS_MAX: u64 = 30_000;
+/// Reason text of a close frame: a control payload less the two bytes of the code.
+pub const CLOSE_REASON_BYTES_MAX: usize = 123;
+/// How long a peer may take to answer our close frame.
+pub const CLOSE_MS_MAX: u64 = 5_000;
+/// How long we read and discard after our FIN, so that the peer sees the close frame rather than a reset.
+pub const LINGER_MS_MAX: u64 = 2_000;
+
+// Outbox.
+
+/// Bytes queued to one client before it counts as slow (3008); Centrifugo's `client.queue_max_size`.
+pub const OUTBOX_BYTES_MAX: u32 = MIB;
+/// Small payloads are gathered into one send up to this size.
+pub const GATHER_BYTES_MAX: u32 = 64 * KIB;
+/// A payload of this size is sent from where it lies instead of being copied.
+pub const GATHER_COPY_BYTES_MAX: u32 = 16 * KIB;
+
+// Client protocol. Defaults are Centrifugo's.
+
+/// Commands in one message. Beyond: disconnect 3501.
+pub const COMMANDS_PER_MESSAGE_MAX: u32 = 256;
+/// Nesting of embedded JSON. Beyond: disconnect 3501.
+pub const JSON_DEPTH_MAX: u32 = 32;
+/// Time from the upgrade to a successful connect command. Beyond: disconnect 3502.
+pub const STALE_MS_MAX: u64 = 10_000;
+/// Between pings.
+pub const PING_INTERVAL_MS: u64 = 25_000;
+/// From a ping to its pong. Beyond: disconnect 3012.
+pub const PONG_MS_MAX: u64 = 8_000;
+/// Channel name in bytes. Beyond: error 107.
+pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
+/// Subscriptions of one connection. Beyond: error 106.
+pub const CHANNELS_PER_CLIENT_MAX: u32 = 128;
+/// From a request to another core (or, later, a broker) to its reply. Beyond: error 100, temporary.
+pub const ENGINE_MS_MAX: u64 = 5_000;
+
+// Driver.
+
+/// Accept queue of each listener; the kernel caps it at `net.core.somaxconn`.
+pub const BACKLOG: i32 = 4096;
+/// Receive buffers of a core, provided to the kernel as one ring. Small enough to stay in the cache.
+pub const RECV_BUFFER_COUNT: u16 = 512;
+/// Bytes of one receive buffer.
+pub const RECV_BUFFER_BYTES: u32 = 4 * KIB;
+/// Submission entries of a core's ring.
+pub const SUBMISSION_COUNT: u32 = 1024;
+/// Completion entries of a core's ring: an overflow ends every multishot request.
+pub const COMPLETION_COUNT: u32 = 32 * KIB;
+/// Letters in a core's mailbox. A full one is signalled to the subscriptions that it hurts, never waited for.
+pub const MAIL_COUNT_MAX: usize = 16 * 1024;
+/// First and last pause of accepting when descriptors run out.
+pub const ACCEPT_PAUSE_MS_MIN: u64 = 10;
+pub const ACCEPT_PAUSE_MS_MAX: u64 = 1_000;
+/// Descriptors kept back for the internal port, logs and brokers.
+pub const RESERVED_DESCRIPTOR_COUNT: u64 = 128;
+
+// Stop.
+
+/// Default window over which clients are closed after SIGTERM.
+pub const DRAIN_WINDOW_MS: u64 = 10_000;
+/// Hard end of a stop.
+pub const STOP_MS_MAX: u64 = 30_000;
+
+const _: () = assert!(REQUEST_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a request line of legal length fits a head");
+const _: () = assert!(HEADER_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a header line of legal length fits a head");
+const _: () =
+    assert!(CLOSE_REASON_BYTES_MAX + 2 == CONTROL_BYTES_MAX as usize, "code and reason fill a control frame");
+const _: () = assert!(MESSAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "an empty outbox takes any message");
+const _: () =
+    assert!(COMPLETION_COUNT >= 4 * SUBMISSION_COUNT, "a burst never overflows the completion queue");
+const _: () = assert!(RECV_BUFFER_COUNT.is_power_of_two(), "the kernel masks the index");
+const _: () = assert!(
+    DRAIN_WINDOW_MS + CLOSE_MS_MAX + LINGER_MS_MAX < STOP_MS_MAX,
+    "a drain ends before the hard stop"
+);

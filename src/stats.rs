@@ -1,0 +1,154 @@
+//! Counters and gauges of one core: plain numbers inside the shard, copied into `Published` a few times a second.
+//!
+//! Invariant: one writer per `Published`; readers may see a turn that is half copied, never a torn number.
+//! The table below is the only place that names a figure: the metrics page is generated from it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+}
+
+macro_rules! figures {
+    ($($name:ident $kind:ident $help:literal;)+) => {
+        /// The figures of one core, owned by its shard and driver.
+        #[derive(Clone, Debug)]
+        pub struct Stats {
+            $(#[doc = $help] pub $name: u64,)+
+            /// Connections closed, by the code of `CLOSE_CODES` at the same index; the last one is "other".
+            pub closes: [u64; CLOSE_CODES.len() + 1],
+        }
+
+        /// Name, kind and help of every figure, in the order of `Stats::values`.
+        pub const FIGURES: &[(&str, Kind, &str)] = &[$((stringify!($name), Kind::$kind, $help)),+];
+
+        impl Default for Stats {
+            fn default() -> Self {
+                Self { $($name: 0,)+ closes: [0; CLOSE_CODES.len() + 1] }
+            }
+        }
+
+        impl Stats {
+            fn values(&self) -> [u64; FIGURES.len()] {
+                [$(self.$name),+]
+            }
+        }
+    };
+}
+
+figures! {
+    connections Gauge "Open sockets, whatever their phase.";
+    sessions Gauge "Connections that completed a connect command.";
+    subscriptions Gauge "Subscriptions of local connections.";
+    channels Gauge "Channels with a local subscriber or owned state.";
+    accepted Counter "Sockets accepted.";
+    accept_pauses Counter "Times that accepting paused because descriptors ran out.";
+    handshakes Counter "Upgrades answered with 101.";
+    refusals Counter "Heads answered with an error status.";
+    handshake_timeouts Counter "Heads that missed the handshake deadline.";
+    handovers Counter "Plain HTTP connections handed to the control plane.";
+    messages_in Counter "WebSocket messages received.";
+    messages_out Counter "WebSocket messages queued to clients.";
+    bytes_in Counter "Bytes received.";
+    bytes_out Counter "Bytes accepted by the kernel.";
+    commands Counter "Client protocol commands.";
+    rejects Counter "Commands answered with an error.";
+    publications Counter "Publications accepted by channels that this core owns.";
+    deliveries Counter "Publications queued to subscribers.";
+    drops Counter "Publications that a subscriber was owed and will not get; each is signalled.";
+    slow_disconnects Counter "Clients closed because their queue was full.";
+    broken Counter "Connections that the network ended without a close handshake.";
+    panics Counter "Connections that a bug of ours cost.";
+    sends Counter "Send operations submitted.";
+    receives Counter "Receive completions.";
+    turns Counter "Turns of the loop.";
+    parks Counter "Times that the core went to sleep.";
+    mail_in Counter "Letters taken from other cores.";
+    mail_out Counter "Letters posted to other cores.";
+    mail_full Counter "Letters refused because a mailbox was full.";
+    mail_depth Gauge "Letters waiting at the last look.";
+    buffers_starved Counter "Receives that found no buffer and were armed again.";
+    completions_overflowed Counter "Times that the completion queue overflowed.";
+    promoted Counter "Connections moved from parked to hot.";
+    parked Counter "Connections moved from hot to parked.";
+    loop_lag_ns Gauge "Duration of the longest turn since the last publication of figures.";
+    loop_busy_ns Counter "Time spent outside of sleep.";
+}
+
+/// Codes that get a label of their own on the metrics page: RFC 6455 section 7.4.1 and the client protocol.
+pub const CLOSE_CODES: [u16; 33] = [
+    1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 3001, 3004, 3005, 3006, 3008,
+    3009, 3010, 3011, 3012, 3013, 3014, 3500, 3501, 3502, 3503, 3504, 3505, 3506, 3507, 3508, 3509,
+];
+
+impl Stats {
+    /// Counts a close that we sent (or, for 1005 and 1006, observed) under its code.
+    pub fn count_close(&mut self, code: u16) {
+        let at = CLOSE_CODES.binary_search(&code).unwrap_or(CLOSE_CODES.len());
+        self.closes[at] += 1;
+    }
+}
+
+/// The copy that other threads read. Aligned so that two cores never share a line.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Published {
+    values: [AtomicU64; FIGURES.len()],
+    closes: [AtomicU64; CLOSE_CODES.len() + 1],
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Self {
+            values: std::array::from_fn(|_| AtomicU64::new(0)),
+            closes: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+}
+
+impl Published {
+    /// Called by the owning core only.
+    pub fn publish(&self, stats: &Stats) {
+        for (to, from) in self.values.iter().zip(stats.values()) {
+            to.store(from, Ordering::Relaxed);
+        }
+        for (to, from) in self.closes.iter().zip(stats.closes) {
+            to.store(from, Ordering::Relaxed);
+        }
+    }
+
+    /// In the order of `FIGURES`.
+    pub fn values(&self) -> impl Iterator<Item = u64> + '_ {
+        self.values.iter().map(|value| value.load(Ordering::Relaxed))
+    }
+
+    /// In the order of `CLOSE_CODES`, then "other".
+    pub fn closes(&self) -> impl Iterator<Item = u64> + '_ {
+        self.closes.iter().map(|value| value.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_codes_are_sorted_so_that_counting_finds_them() {
+        assert!(CLOSE_CODES.is_sorted());
+        let mut stats = Stats::default();
+        stats.count_close(3008);
+        stats.count_close(4000);
+        assert_eq!(stats.closes[CLOSE_CODES.iter().position(|&code| code == 3008).unwrap()], 1);
+        assert_eq!(stats.closes[CLOSE_CODES.len()], 1);
+    }
+
+    #[test]
+    fn what_is_published_is_what_was_counted() {
+        let published = Published::default();
+        published.publish(&Stats { messages_in: 7, ..Stats::default() });
+        let at = FIGURES.iter().position(|figure| figure.0 == "messages_in").unwrap();
+        assert_eq!(published.values().nth(at), Some(7));
+    }
+}

@@ -1,0 +1,150 @@
+//! A bounded lock-free queue into one thread, with a doorbell that is rung only when the owner sleeps.
+//!
+//! Invariant: after `Inbox::doze` said true, any later `post` rings. The flag and the queue are ordered by a full fence
+//! on both sides (Dekker), so either the owner sees the letter or the sender sees the sleeper.
+
+use super::doorbell::Doorbell;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+
+/// Creates a queue of at most `count_max` letters.
+pub fn mailbox<T>(count_max: usize) -> rustix::io::Result<(Mailbox<T>, Inbox<T>)> {
+    let (sender, receiver) = bounded(count_max);
+    let bell = Doorbell::new()?;
+    let asleep = Arc::new(AtomicBool::new(false));
+    let mailbox = Mailbox { sender, bell: bell.clone(), asleep: Arc::clone(&asleep) };
+    Ok((mailbox, Inbox { receiver, bell, asleep }))
+}
+
+/// The sending side; any number of threads.
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    sender: Sender<T>,
+    bell: Doorbell,
+    asleep: Arc<AtomicBool>,
+}
+
+impl<T> Clone for Mailbox<T> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), bell: self.bell.clone(), asleep: Arc::clone(&self.asleep) }
+    }
+}
+
+impl<T> Mailbox<T> {
+    /// Gives the letter back when the queue is full or its owner has gone; the caller decides who has to know.
+    pub fn post(&self, letter: T) -> Result<(), T> {
+        self.sender.try_send(letter).map_err(|error| match error {
+            TrySendError::Full(letter) | TrySendError::Disconnected(letter) => letter,
+        })?;
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
+            self.bell.ring();
+        }
+        Ok(())
+    }
+
+    /// Letters waiting now; a figure for people.
+    pub fn depth(&self) -> usize {
+        self.sender.len()
+    }
+}
+
+/// The receiving side; one thread.
+#[derive(Debug)]
+pub struct Inbox<T> {
+    receiver: Receiver<T>,
+    bell: Doorbell,
+    asleep: Arc<AtomicBool>,
+}
+
+impl<T> Inbox<T> {
+    pub fn take(&self) -> Option<T> {
+        self.receiver.try_recv().ok()
+    }
+
+    pub fn depth(&self) -> usize {
+        self.receiver.len()
+    }
+
+    /// Announces sleep. True: nothing waits and the next letter rings the bell. False: do not sleep.
+    pub fn doze(&self) -> bool {
+        self.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if self.receiver.is_empty() {
+            return true;
+        }
+        self.asleep.store(false, Ordering::Relaxed);
+        false
+    }
+
+    /// Ends the announcement, so that senders stop ringing.
+    pub fn wake(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    pub fn bell(&self) -> &Doorbell {
+        &self.bell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_mailbox_gives_the_letter_back() {
+        let (mailbox, inbox) = mailbox(1).unwrap();
+        assert_eq!(mailbox.post(1), Ok(()));
+        assert_eq!(mailbox.post(2), Err(2));
+        assert_eq!(inbox.take(), Some(1));
+        assert_eq!(mailbox.post(3), Ok(()));
+    }
+
+    #[test]
+    fn the_bell_rings_once_for_a_sleeper_and_never_for_one_awake() {
+        let (mailbox, inbox) = mailbox(8).unwrap();
+        mailbox.post(1).unwrap();
+        assert!(rustix::io::read(inbox.bell(), &mut [0_u8; 8]).is_err());
+        assert!(!inbox.doze());
+        inbox.take();
+        assert!(inbox.doze());
+        mailbox.post(2).unwrap();
+        mailbox.post(3).unwrap();
+        let mut count = [0_u8; 8];
+        rustix::io::read(inbox.bell(), &mut count).unwrap();
+        assert_eq!(u64::from_ne_bytes(count), 1);
+    }
+
+    #[test]
+    fn no_letter_is_left_behind_by_a_sleeper() {
+        const COUNT: u32 = 20_000;
+        let (mailbox, inbox) = mailbox(64).unwrap();
+        let sender = std::thread::spawn(move || {
+            for letter in 0..COUNT {
+                while mailbox.post(letter).is_err() {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        let mut next = 0;
+        while next < COUNT {
+            while let Some(letter) = inbox.take() {
+                assert_eq!(letter, next);
+                next += 1;
+            }
+            if next < COUNT && inbox.doze() {
+                let mut fds = [rustix::event::PollFd::new(inbox.bell(), rustix::event::PollFlags::IN)];
+                let limit = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
+                assert_eq!(
+                    rustix::event::poll(&mut fds, Some(&limit)).unwrap(),
+                    1,
+                    "slept with mail waiting"
+                );
+                inbox.bell().silence();
+            }
+            inbox.wake();
+        }
+        sender.join().unwrap();
+    }
+}

@@ -1,0 +1,6 @@
+//! Everything unsafe and every system call. Exports safe types only.
+//! Each block carries its `// SAFETY:`; nothing above this layer needs one.
+
+pub mod clock;
+pub mod doorbell;
+pub mod mailbox;
