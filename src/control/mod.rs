@@ -1,1 +1,181 @@
-//! Placeholder.
+//! The control plane: one thread that answers everything that is not a WebSocket.
+//!
+//! Plain HTTP connections come in from the shards with the bytes already read; probes and scrapers come to the internal
+//! port; signals begin the stop. Invariant: the thread wakes for an event, never on a timer while nothing happens, and no
+//! event of it is on the path of a delivery. It must never know a shard: it sees published figures and a closure.
+
+mod handover;
+mod http;
+mod internal;
+mod lifecycle;
+mod metrics;
+mod pages;
+mod process;
+mod replay;
+mod routes;
+mod signals;
+
+pub use handover::Handover;
+pub use lifecycle::{Lifecycle, Phase};
+
+use crate::stats::Published;
+use crate::sys::mailbox::Inbox;
+use handover::Handovers;
+use http::{Bounds, Server, Traffic};
+use metrics::Metrics;
+use signals::Signals;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+#[derive(Clone, Copy, Debug)]
+pub struct ControlOptions {
+    /// Address of the internal port; port 0 lets the kernel choose.
+    pub internal: SocketAddr,
+    /// Whether the public port serves the chat page.
+    pub pages: bool,
+    /// From the first signal to a hard end of the process.
+    pub stop_max: Duration,
+    /// Shown on the metrics page.
+    pub version: &'static str,
+}
+
+/// What the control plane sees of the cores.
+#[derive(Clone, Debug)]
+pub struct NodeView {
+    /// One per core.
+    pub published: Vec<Arc<Published>>,
+    /// The CPU of each core, in the same order.
+    pub cpus: Vec<usize>,
+    /// What moves the bytes: "io_uring" or "epoll".
+    pub driver: &'static str,
+    pub lifecycle: Arc<Lifecycle>,
+}
+
+#[derive(Debug, Error)]
+pub enum ControlError {
+    #[error("the internal port {address} cannot be bound: {source}; choose another with --internal")]
+    Bind { address: SocketAddr, source: io::Error },
+    #[error("the reactor of the control plane cannot be created: {0}")]
+    Reactor(io::Error),
+    #[error("the thread of the control plane cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+/// The running control plane.
+#[derive(Debug)]
+pub struct Control {
+    /// Where the internal port listens.
+    pub internal: SocketAddr,
+    lifecycle: Arc<Lifecycle>,
+    phase: watch::Sender<Phase>,
+    thread: JoinHandle<()>,
+}
+
+impl Control {
+    /// Ends serving, giving open requests a moment, and joins the thread. To be called after the cores have ended.
+    pub fn finish(self) {
+        self.lifecycle.set_stopped();
+        self.phase.send_replace(Phase::Stopped);
+        // A panic in there was reported by its hook, and there is nothing left to stop.
+        let _ = self.thread.join();
+    }
+}
+
+/// Binds the internal port, takes over SIGTERM and SIGINT, and starts the thread. `stop` is called once, on that thread,
+/// when the first signal comes.
+pub fn spawn(
+    options: ControlOptions,
+    view: NodeView,
+    handovers: Inbox<Handover>,
+    stop: impl Fn() + Send + 'static,
+) -> Result<Control, ControlError> {
+    spawn_bounded(options, view, handovers, stop, Bounds::PUBLIC)
+}
+
+fn spawn_bounded(
+    options: ControlOptions,
+    view: NodeView,
+    handovers: Inbox<Handover>,
+    stop: impl Fn() + Send + 'static,
+    bounds: Bounds,
+) -> Result<Control, ControlError> {
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(ControlError::Reactor)?;
+    let (phase, follow) = watch::channel(Phase::Starting);
+    let lifecycle = Arc::clone(&view.lifecycle);
+    let (plane, internal) = {
+        let _context = runtime.enter();
+        let address = options.internal;
+        let bind = |source| ControlError::Bind { address, source };
+        let listener = internal::bind(address).map_err(bind)?;
+        let internal = listener.local_addr().map_err(bind)?;
+        let traffic = Arc::new(Traffic::new(bounds));
+        let metrics = Metrics::new(view.clone(), options.version, Arc::clone(&traffic));
+        let plane = Plane {
+            handovers: Handovers::new(handovers).map_err(ControlError::Reactor)?,
+            signals: Signals::new().map_err(ControlError::Reactor)?,
+            public: Server::new(
+                routes::public(options.pages),
+                bounds,
+                traffic,
+                follow.clone(),
+                Phase::Draining,
+            ),
+            internal: Server::new(
+                routes::internal(view, metrics),
+                Bounds::INTERNAL,
+                Arc::new(Traffic::new(Bounds::INTERNAL)),
+                follow.clone(),
+                Phase::Stopped,
+            ),
+            listener,
+            lifecycle: Arc::clone(&lifecycle),
+            phase: phase.clone(),
+            stop_max: options.stop_max,
+        };
+        (plane, internal)
+    };
+    let thread = thread::Builder::new()
+        .name(String::from("control"))
+        .spawn(move || plane.run(&runtime, follow, stop))
+        .map_err(ControlError::Thread)?;
+    Ok(Control { internal, lifecycle, phase, thread })
+}
+
+/// Everything that the thread owns.
+struct Plane {
+    handovers: Handovers,
+    signals: Signals,
+    public: Server,
+    internal: Server,
+    listener: TcpListener,
+    lifecycle: Arc<Lifecycle>,
+    phase: watch::Sender<Phase>,
+    stop_max: Duration,
+}
+
+impl Plane {
+    fn run(self, runtime: &Runtime, mut follow: watch::Receiver<Phase>, stop: impl Fn()) {
+        runtime.block_on(async move {
+            tokio::select! {
+                _ = follow.wait_for(|phase| *phase == Phase::Stopped) => {}
+                _ = internal::run(&self.listener, &self.internal) => {}
+                // A reactor that refuses the doorbell costs the pages, not the node: the rest goes on.
+                () = async { self.handovers.run(&self.public).await; std::future::pending().await } => {}
+                _ = signals::run(self.signals, &self.lifecycle, &self.phase, self.stop_max, stop) => {}
+            }
+            let _ = timeout(FINISH_MAX, async { tokio::join!(self.public.finish(), self.internal.finish()) })
+                .await;
+        });
+    }
+}
+
+/// For answers that are on their way when the cores have ended. Within it falls the linger of the last connections.
+const FINISH_MAX: Duration = Duration::from_secs(3);

@@ -1,0 +1,174 @@
+//! Serves HTTP/1.1 on one port's sockets: keep-alive, bounded in every direction.
+//!
+//! Invariant: a connection holds a slot for at most `life` and `end` together, whatever its peer does. One head
+//! (and the wait for it) takes at most `head`; there are never more connections than slots.
+//! Knows nothing of routes. RFC 9112.
+
+use super::lifecycle::Phase;
+use super::replay::Replay;
+use crate::limits::{HANDSHAKE_MS_MAX, HEAD_BYTES_MAX, HEADER_COUNT_MAX};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+/// How much of our time and memory the peers of a port get at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Most connections at one time. Beyond: 503.
+    pub(super) slot_count: u32,
+    /// From the first wait for a head to its last byte; so it also ends an idle keep-alive.
+    pub(super) head: Duration,
+    /// A connection of this age answers what it is reading and then ends: bounds a reader that drips.
+    pub(super) life: Duration,
+    /// From the wish to end to a hard close.
+    pub(super) end: Duration,
+}
+
+impl Bounds {
+    /// 512 slots x (16 KiB of head + a page that lies in memory once) is 8 MiB at worst.
+    pub(super) const PUBLIC: Self = Self {
+        slot_count: 512,
+        head: Duration::from_millis(HANDSHAKE_MS_MAX),
+        life: Duration::from_mins(1),
+        end: Duration::from_secs(5),
+    };
+
+    /// A scraper, a few probes, a person.
+    pub(super) const INTERNAL: Self = Self { slot_count: 64, ..Self::PUBLIC };
+}
+
+/// What a port has done, for the metrics page.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    slots: Arc<Semaphore>,
+    slot_count: u32,
+    served: AtomicU64,
+    shed: AtomicU64,
+}
+
+impl Traffic {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(bounds.slot_count as usize)),
+            slot_count: bounds.slot_count,
+            served: AtomicU64::new(0),
+            shed: AtomicU64::new(0),
+        }
+    }
+
+    /// Connections that are open now.
+    pub(super) fn open(&self) -> u64 {
+        u64::from(self.slot_count) - self.slots.available_permits() as u64
+    }
+
+    /// Connections that got a slot.
+    pub(super) fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// Connections that found every slot taken.
+    pub(super) fn shed(&self) -> u64 {
+        self.shed.load(Ordering::Relaxed)
+    }
+}
+
+pub(super) struct Server {
+    router: Router,
+    bounds: Bounds,
+    traffic: Arc<Traffic>,
+    phase: watch::Receiver<Phase>,
+    end_phase: Phase,
+}
+
+impl Server {
+    /// Connections end gracefully once `phase` has come to `end_phase`.
+    pub(super) fn new(
+        router: Router,
+        bounds: Bounds,
+        traffic: Arc<Traffic>,
+        phase: watch::Receiver<Phase>,
+        end_phase: Phase,
+    ) -> Self {
+        Self { router, bounds, traffic, phase, end_phase }
+    }
+
+    /// Serves a connection in a task of its own, beginning with the bytes that were already read from it.
+    pub(super) fn take(&self, stream: TcpStream, received: Vec<u8>) {
+        let Ok(slot) = Arc::clone(&self.traffic.slots).try_acquire_owned() else {
+            self.traffic.shed.fetch_add(1, Ordering::Relaxed);
+            // The socket buffer of a new connection is empty; if it is not, then the peer gets a bare close.
+            let _ = stream.try_write(OVERLOAD);
+            return;
+        };
+        self.traffic.served.fetch_add(1, Ordering::Relaxed);
+        let serving = serve(
+            Replay::new(stream, received),
+            self.router.clone(),
+            self.bounds,
+            self.phase.clone(),
+            self.end_phase,
+        );
+        tokio::spawn(async move {
+            serving.await;
+            drop(slot);
+        });
+    }
+
+    /// Waits until the last connection has gone.
+    pub(super) async fn finish(self) {
+        let _ = self.traffic.slots.acquire_many(self.traffic.slot_count).await;
+    }
+}
+
+async fn serve(
+    socket: Replay,
+    router: Router,
+    bounds: Bounds,
+    mut phase: watch::Receiver<Phase>,
+    end_phase: Phase,
+) {
+    // A graceful end before the first request would drop that request, so a connection that comes late
+    // is told from the start to end after one.
+    let keep_alive = *phase.borrow() < end_phase;
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head)
+        .keep_alive(keep_alive)
+        .max_headers(HEADER_COUNT_MAX)
+        .max_header_size(HEAD_BYTES_MAX as usize)
+        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let ending = async {
+        // The sender lives as long as the control plane; its loss ends connections as well.
+        let _ = phase.wait_for(|phase| *phase >= end_phase).await;
+        if !keep_alive {
+            std::future::pending::<()>().await;
+        }
+    };
+    // Errors are the peer's: a broken head was answered by hyper, a broken socket has nobody to tell.
+    tokio::select! {
+        // First, so that bytes already received are a request before an end is considered.
+        biased;
+        _ = connection.as_mut() => return,
+        () = ending => {}
+        () = sleep(bounds.life) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(bounds.end, connection).await;
+}
+
+const OVERLOAD: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    Connection: close\r\n\
+    Retry-After: 1\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 11\r\n\
+    \r\n\
+    overloaded\n";

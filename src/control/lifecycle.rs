@@ -1,0 +1,77 @@
+//! How far the process has come: starting, ready, draining, stopped.
+//! Invariant: it only ever moves forward, so a core that reports ready late cannot undo a stop.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Phase {
+    Starting,
+    Ready,
+    Draining,
+    Stopped,
+}
+
+impl Phase {
+    /// The word that `/readyz` answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Lifecycle(AtomicU8);
+
+impl Lifecycle {
+    pub fn phase(&self) -> Phase {
+        match self.0.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            2 => Phase::Draining,
+            _ => Phase::Stopped,
+        }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.phase() == Phase::Ready
+    }
+
+    /// Every core listens.
+    pub fn set_ready(&self) {
+        self.advance(Phase::Ready);
+    }
+
+    /// A stop has begun: load balancers should look elsewhere.
+    pub fn set_draining(&self) {
+        self.advance(Phase::Draining);
+    }
+
+    /// Every core has ended.
+    pub fn set_stopped(&self) {
+        self.advance(Phase::Stopped);
+    }
+
+    fn advance(&self, phase: Phase) {
+        self.0.fetch_max(phase as u8, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_ready_does_not_undo_a_drain() {
+        let lifecycle = Lifecycle::default();
+        assert_eq!(lifecycle.phase(), Phase::Starting);
+        lifecycle.set_draining();
+        lifecycle.set_ready();
+        assert_eq!(lifecycle.phase(), Phase::Draining);
+        assert!(!lifecycle.is_ready());
+    }
+}

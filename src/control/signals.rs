@@ -1,0 +1,60 @@
+//! SIGTERM and SIGINT: the first begins a drain, the second ends the process at once, and so does a drain that takes too long.
+//! Invariant: from the first signal on, the process ends within `stop_max`, whatever the cores do.
+
+use super::lifecycle::{Lifecycle, Phase};
+use std::io::{self, Write};
+use std::process::exit;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on the two signals no longer end the process by themselves. Needs the reactor's context.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+}
+
+/// Runs until it is dropped, or until it ends the process.
+pub(super) async fn run(
+    mut signals: Signals,
+    lifecycle: &Lifecycle,
+    phase: &watch::Sender<Phase>,
+    stop_max: Duration,
+    stop: impl Fn(),
+) -> std::convert::Infallible {
+    signals.next().await;
+    lifecycle.set_draining();
+    say("draining; a second signal ends at once");
+    stop();
+    phase.send_replace(Phase::Draining);
+    tokio::select! {
+        signal = signals.next() => {
+            say("ended by a second signal");
+            // The shell's convention for a process that a signal ended.
+            exit(128 + signal.as_raw_value())
+        }
+        () = sleep(stop_max) => {
+            say(&format!("the drain took longer than {} s: ended with connections open", stop_max.as_secs_f32()));
+            exit(1)
+        }
+    }
+}
+
+/// A closed standard error is no reason to fail.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "ringway: {line}");
+}
