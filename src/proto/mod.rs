@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The client protocol (Centrifuge v2): commands in, replies and pushes out.
+//!
+//! Invariant: a value of this module means the same in every codec; only `json` (later its Protobuf sibling) knows how
+//! it looks on the wire. Knows nothing of frames, connections, channels or permissions: whether a command is allowed
+//! now is the connection's business.
+
+pub mod codec;
+pub mod codes;
+pub mod command;
+mod json;
+pub mod push;
+pub mod raw;
+pub mod reply;
+
+pub use codec::{Codec, Commands, Malformed};
+pub use codes::{Disconnect, Reject, Unsubscribed};
+pub use command::{Command, Request};
+pub use push::Push;
+pub use raw::Raw;
+pub use reply::Reply;

@@ -1,0 +1,98 @@
+//! The codec of a session: the one place that chooses between wire formats.
+//!
+//! Invariant: `decode` ends after at most `COMMANDS_PER_MESSAGE_MAX` commands and after the first error; whatever the
+//! bytes are, it costs time and memory linear in them. Encoding appends to `out` and allocates nothing else.
+
+use thiserror::Error;
+
+use super::command::Command;
+use super::json;
+use super::push::Push;
+use super::reply::Reply;
+use crate::limits::COMMANDS_PER_MESSAGE_MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    Json,
+}
+
+/// A message that is not protocol at all; the connection ends with `Disconnect::BadRequest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Malformed {
+    #[error("a message without a command")]
+    Empty,
+    #[error("a command with an id but without a request")]
+    NoRequest,
+    #[error("a command that does not decode")]
+    Syntax,
+    #[error("embedded data nested too deeply")]
+    TooDeep,
+    #[error("too many commands in one message")]
+    TooMany,
+}
+
+impl Codec {
+    /// The commands of one message, in order, decoded one by one.
+    pub fn decode(self, message: &[u8]) -> Commands<'_> {
+        let rest = match self {
+            Self::Json => json::trim(message),
+        };
+        Commands { codec: self, rest: Some(rest), count: 0 }
+    }
+
+    pub fn encode_reply(self, id: u32, reply: &Reply<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => json::reply(id, reply, out),
+        }
+    }
+
+    pub fn encode_push(self, push: &Push<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => json::push(push, out),
+        }
+    }
+
+    pub fn encode_ping(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => out.extend_from_slice(b"{}"),
+        }
+    }
+
+    /// Appends what stands between two messages of one frame.
+    pub fn separate(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => out.push(b'\n'),
+        }
+    }
+}
+
+/// Iterator over the commands of a message.
+#[derive(Clone, Debug)]
+pub struct Commands<'a> {
+    codec: Codec,
+    /// `None` once the message is used up or has failed.
+    rest: Option<&'a [u8]>,
+    count: u32,
+}
+
+impl<'a> Iterator for Commands<'a> {
+    type Item = Result<Command<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest.take()?;
+        if self.count == COMMANDS_PER_MESSAGE_MAX {
+            return Some(Err(Malformed::TooMany));
+        }
+        self.count += 1;
+        let (command, rest) = match self.codec {
+            Codec::Json => json::split(rest),
+        };
+        let decoded = match self.codec {
+            Codec::Json => json::command(command),
+        };
+        if decoded.is_ok() {
+            self.rest = rest;
+        }
+        Some(decoded)
+    }
+}

@@ -1,0 +1,117 @@
+//! What the server answers to one command, borrowed from wherever its parts live.
+//! Invariant: there is one reply for each command with an id, and a result is named even when it is empty.
+
+use super::codes::Reject;
+use super::raw::Raw;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply<'a> {
+    Error(Reject),
+    Connect(ConnectResult<'a>),
+    Subscribe(SubscribeResult<'a>),
+    Unsubscribe,
+    Publish,
+    Presence(PresenceResult<'a>),
+    PresenceStats(PresenceStatsResult),
+    History(HistoryResult<'a>),
+    Rpc(RpcResult<'a>),
+    Refresh(RefreshResult<'a>),
+    SubRefresh(SubRefreshResult),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectResult<'a> {
+    pub client: &'a str,
+    pub version: &'a str,
+    pub expires: bool,
+    pub ttl_seconds: u32,
+    pub data: Raw<'a>,
+    /// Server-side subscriptions by channel.
+    pub subs: &'a [(&'a str, SubscribeResult<'a>)],
+    pub ping_seconds: u32,
+    pub pong: bool,
+    /// Only transports that cannot carry commands back return `session` and `node`.
+    pub session: &'a str,
+    pub node: &'a str,
+    pub time_ms: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubscribeResult<'a> {
+    pub expires: bool,
+    pub ttl_seconds: u32,
+    pub recoverable: bool,
+    pub epoch: &'a str,
+    pub publications: &'a [Publication<'a>],
+    pub recovered: bool,
+    pub offset: u64,
+    pub positioned: bool,
+    pub data: Raw<'a>,
+    pub was_recovering: bool,
+    pub delta: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PresenceResult<'a> {
+    /// Keyed by client id on the wire.
+    pub clients: &'a [ClientInfo<'a>],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PresenceStatsResult {
+    pub client_count: u32,
+    pub user_count: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HistoryResult<'a> {
+    pub publications: &'a [Publication<'a>],
+    pub epoch: &'a str,
+    pub offset: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RpcResult<'a> {
+    pub data: Raw<'a>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RefreshResult<'a> {
+    /// Always set when the connection expires: centrifuge-js overwrites its id with it.
+    pub client: &'a str,
+    pub version: &'a str,
+    pub expires: bool,
+    pub ttl_seconds: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SubRefreshResult {
+    pub expires: bool,
+    pub ttl_seconds: u32,
+}
+
+/// Who published, joined or is present.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientInfo<'a> {
+    pub user: &'a str,
+    pub client: &'a str,
+    pub conn_info: Raw<'a>,
+    pub chan_info: Raw<'a>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Publication<'a> {
+    pub data: Raw<'a>,
+    /// Only publications of clients have one.
+    pub info: Option<ClientInfo<'a>>,
+    /// Zero in a channel without history.
+    pub offset: u64,
+    pub tags: &'a [(&'a str, &'a str)],
+    /// `data` is a patch on the previous publication.
+    pub delta: bool,
+    pub time_ms: u64,
+    /// Set only where it differs from that of the push: subscriptions to a pattern.
+    pub channel: &'a str,
+    /// Travels with the first offset, so that a client which subscribed to an empty stream learns it.
+    pub epoch: &'a str,
+}
