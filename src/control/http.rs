@@ -11,6 +11,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::{SendFlags, send};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -104,8 +105,8 @@ impl Server {
     pub(super) fn take(&self, stream: TcpStream, received: Vec<u8>) {
         let Ok(slot) = Arc::clone(&self.traffic.slots).try_acquire_owned() else {
             self.traffic.shed.fetch_add(1, Ordering::Relaxed);
-            // The socket buffer of a new connection is empty; if it is not, then the peer gets a bare close.
-            let _ = stream.try_write(OVERLOAD);
+            // Past the reactor, which has not looked at this socket yet. A peer that cannot take it gets a bare close.
+            let _ = send(&stream, OVERLOAD, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
             return;
         };
         self.traffic.served.fetch_add(1, Ordering::Relaxed);

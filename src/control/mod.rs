@@ -14,6 +14,8 @@ mod process;
 mod replay;
 mod routes;
 mod signals;
+#[cfg(test)]
+mod tests;
 
 pub use handover::Handover;
 pub use lifecycle::{Lifecycle, Phase};
