@@ -29,6 +29,10 @@ pub const MESSAGE_BYTES_MAX: u32 = 64 * KIB;
 pub const MESSAGE_BYTES_CEILING: u32 = 64 * MIB;
 /// Frames without payload inside one message: legal, but nobody sends many. Beyond: 1008.
 pub const EMPTY_FRAMES_MAX: u32 = 256;
+/// Buffers for messages in pieces that a core keeps for the next ones. Beyond: back to the allocator.
+pub const ASSEMBLY_COUNT_KEPT_MAX: usize = 64;
+/// A buffer that grew larger is not kept, so that one large message does not set the size for ever: 1 MiB a core at most.
+pub const ASSEMBLY_BYTES_KEPT_MAX: usize = 16 * KIB as usize;
 /// Absolute time from the first byte of a message to its last. Beyond: 1008.
 pub const MESSAGE_MS_MAX: u64 = 30_000;
 /// Reason text of a close frame: a control payload less the two bytes of the code.
