@@ -6,8 +6,6 @@
 //! - `TCP_NODELAY`, no compression (the library has none), no logging, mimalloc as in Ringway.
 //! - Broadcast: messages are `Bytes` shared by count; all that is queued for a connection leaves in one flush.
 
-use std::net::SocketAddr;
-
 use futures_util::{SinkExt, StreamExt};
 use peer_options::{Hub, Mode, Options};
 use tokio::net::TcpStream;
@@ -29,25 +27,22 @@ fn main() -> std::io::Result<()> {
         let listener = options.listener()?;
         loop {
             // Out of descriptors, or a peer that hung up in the queue: the next accept may do better.
-            let Ok((stream, peer)) = listener.accept().await else {
+            let Ok((stream, _)) = listener.accept().await else {
                 tokio::task::yield_now().await;
                 continue;
             };
-            tokio::spawn(serve(stream, peer, options.mode));
+            tokio::spawn(serve(stream, options.mode));
         }
     })
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, mode: Mode) {
-    let outcome = match accept(stream).await {
-        Ok(socket) if mode == Mode::Echo => echo(socket).await,
-        Ok(socket) => broadcast(socket).await,
-        Err(error) => Err(error),
+async fn serve(stream: TcpStream, mode: Mode) {
+    // An error here is a peer that broke the protocol or left: the connection ends either way.
+    let _ = match (accept(stream).await, mode) {
+        (Ok(socket), Mode::Echo) => echo(socket).await,
+        (Ok(socket), Mode::Broadcast) => broadcast(socket).await,
+        (Err(error), _) => Err(error),
     };
-    match outcome {
-        Ok(()) | Err(Error::ConnectionClosed | Error::Protocol(_) | Error::Io(_)) => {}
-        Err(error) => eprintln!("{peer}: {error}"),
-    }
 }
 
 async fn accept(stream: TcpStream) -> Result<WebSocketStream<TcpStream>, Error> {
