@@ -25,6 +25,10 @@ impl ConnId {
     }
 }
 
+/// A channel on one core. Reused once nobody is in the channel, so it may be kept only by those who are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChannelId(pub u32);
+
 /// Client id of the client protocol: a version 4 UUID, assigned at connect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub [u8; 16]);

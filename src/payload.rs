@@ -25,6 +25,10 @@ impl Payload {
         Self(Rc::new(Body::Local(bytes.into_boxed_slice())))
     }
 
+    pub fn copy(bytes: &[u8]) -> Self {
+        Self(Rc::new(Body::Local(Box::from(bytes))))
+    }
+
     pub fn bytes(&self) -> &[u8] {
         match &*self.0 {
             Body::Local(bytes) => bytes,

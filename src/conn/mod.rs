@@ -1,1 +1,105 @@
-//! Placeholder.
+//! One connection: its phase, what it is reading, what it is owed, when it is due.
+//!
+//! Invariant: a connection between messages with nothing to send owns no memory beyond this struct and, when it
+//! speaks the client protocol, its session.
+//! Knows nothing of channels, other connections or the driver.
+
+pub mod head;
+pub mod outbox;
+pub mod session;
+
+use crate::time::Moment;
+use crate::ws::Reader;
+use head::PartialHead;
+use outbox::Outbox;
+use session::Session;
+
+#[derive(Debug, Default)]
+pub struct Conn {
+    pub phase: Phase,
+    pub reader: Reader,
+    pub outbox: Outbox,
+    /// Deadline of the phase, or the next beat of an open connection.
+    pub due: Moment,
+    /// Deadline of the message that is being received; none between messages.
+    pub message_due: Option<Moment>,
+    pub beat: Beat,
+    /// Listed for the next drain.
+    pub is_dirty: bool,
+    /// Over a limit at accept: refused as soon as its head is there.
+    pub is_surplus: bool,
+}
+
+/// Where a connection is in its life. It only ever moves down this list.
+#[derive(Debug)]
+pub enum Phase {
+    /// Reading the HTTP head; the bytes so far, if it did not come at once.
+    Head(Option<Box<PartialHead>>),
+    /// Upgraded to `/echo`: every message comes back.
+    Echo,
+    /// Upgraded to the client protocol.
+    Client(Box<Session>),
+    /// Our close frame is queued or sent; the peer's is awaited, its data is ignored.
+    Closing,
+    /// All is said: flush, FIN, then discard until the peer has `ended` too, so that no reset cuts our last words off.
+    Lingering { fin: bool, ended: bool },
+    /// The driver has been told to close or to hand over; nothing that arrives matters.
+    Leaving,
+}
+
+impl Default for Phase {
+    fn default() -> Self {
+        Self::Head(None)
+    }
+}
+
+/// Liveness of an open connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beat {
+    /// The next thing due is a ping; no pong is owed.
+    #[default]
+    Quiet,
+    /// A ping is out; the next thing due is the end of patience.
+    PongOwed,
+}
+
+impl Conn {
+    /// The earlier of its two deadlines.
+    pub fn next_due(&self) -> Moment {
+        self.message_due.map_or(self.due, |due| due.min(self.due))
+    }
+
+    /// Open for frames of either protocol.
+    pub fn is_open(&self) -> bool {
+        match self.phase {
+            Phase::Echo | Phase::Client(_) => true,
+            Phase::Head(_) | Phase::Closing | Phase::Lingering { .. } | Phase::Leaving => false,
+        }
+    }
+
+    pub fn session(&self) -> Option<&Session> {
+        match &self.phase {
+            Phase::Client(session) => Some(session),
+            Phase::Head(_) | Phase::Echo | Phase::Closing | Phase::Lingering { .. } | Phase::Leaving => None,
+        }
+    }
+
+    pub fn session_mut(&mut self) -> Option<&mut Session> {
+        match &mut self.phase {
+            Phase::Client(session) => Some(session),
+            Phase::Head(_) | Phase::Echo | Phase::Closing | Phase::Lingering { .. } | Phase::Leaving => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The budget for an idle connection is 192 bytes, driver and timer included.
+    #[test]
+    fn an_idle_connection_stays_small() {
+        assert!(size_of::<Conn>() <= 96, "{} bytes", size_of::<Conn>());
+        assert!(size_of::<Session>() <= 104, "{} bytes", size_of::<Session>());
+    }
+}

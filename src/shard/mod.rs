@@ -1,1 +1,294 @@
-//! Placeholder.
+//! One core's state machine: connections, channels, deadlines. The driver and the simulator run the same code.
+//!
+//! Verbs: `open` a connection, `handle` what arrives, `advance` the clock, then `drain` everything that is owed and
+//! `post` the letters. Contract: after any batch of the first three, one full `drain` and `post` before sleeping.
+//! Knows nothing of sockets, rings, threads or clocks: bytes, `now` and seeds come in as arguments.
+//!
+//! Split by event: `handshake` (heads), `reading` (frames), `commands`, `subscribing`, `publishing`, `census` (client
+//! protocol), `letters` (mail), `beats` (deadlines), `closing`, `flushing`.
+
+mod beats;
+mod census;
+mod closing;
+mod commands;
+mod conns;
+mod flushing;
+mod handshake;
+mod letters;
+pub mod mail;
+pub mod options;
+mod pages;
+mod port;
+mod publishing;
+mod random;
+mod rate;
+mod reading;
+mod requests;
+mod subscribing;
+#[cfg(test)]
+mod tests;
+mod wheel;
+
+pub use options::{ChannelPolicy, Permission, ShardOptions};
+pub use port::{Admission, Input, Output};
+
+use crate::conn::outbox::Nodes;
+use crate::conn::{Conn, Phase};
+use crate::hub::Hub;
+use crate::ids::ConnId;
+use crate::limits;
+use crate::payload::Payload;
+use crate::stats::Stats;
+use crate::time::Moment;
+use crate::ws::{self, Opcode, Pool, ReadOptions, Role};
+use conns::Conns;
+use flushing::Gathering;
+use letters::Letters;
+use random::Random;
+use rate::Rate;
+use requests::Requests;
+use wheel::Wheel;
+
+pub struct Shard {
+    options: ShardOptions,
+    read: ReadOptions,
+    /// The time of the turn.
+    now: Moment,
+    conns: Conns,
+    hub: Hub,
+    wheel: Wheel,
+    nodes: Nodes,
+    pool: Pool,
+    requests: Requests,
+    letters: Letters,
+    random: Random,
+    handshakes: Option<Rate>,
+    gathering: Gathering,
+    cork: Cork,
+    /// Slots with something to send or to finish.
+    dirty: Vec<u32>,
+    /// Slots whose outbox refused a payload in this turn.
+    slow: Vec<u32>,
+    fired: Vec<u32>,
+    outputs: Vec<Output>,
+    /// A protocol message while it is encoded.
+    text: Vec<u8>,
+    /// The ping of the client protocol, framed.
+    ping: Payload,
+    /// The ping of RFC 6455, framed.
+    native_ping: Payload,
+    is_draining: bool,
+    stats: Stats,
+}
+
+/// Frames for one connection that the current input has caused: they leave as one payload.
+#[derive(Debug, Default)]
+struct Cork {
+    conn: Option<ConnId>,
+    bytes: Vec<u8>,
+}
+
+impl Shard {
+    pub fn new(options: ShardOptions, now: Moment) -> Self {
+        let mut ping = Vec::new();
+        ws::append_frame(&mut ping, Opcode::Text, b"{}");
+        let mut native_ping = Vec::new();
+        ws::append_frame(&mut native_ping, Opcode::Ping, b"");
+        Self {
+            read: ReadOptions {
+                role: Role::Server,
+                message_bytes_max: options.message_bytes_max,
+                empty_frames_max: limits::EMPTY_FRAMES_MAX,
+            },
+            now,
+            conns: Conns::default(),
+            hub: Hub::new(options.core, options.core_count, options.hash_seed),
+            wheel: Wheel::new(now),
+            nodes: Nodes::default(),
+            pool: Pool::new(),
+            requests: Requests::default(),
+            letters: Letters::new(options.core_count),
+            random: Random::new(options.seed),
+            handshakes: options.handshake_rate.map(|per_second| Rate::new(per_second, now)),
+            gathering: Gathering::default(),
+            cork: Cork::default(),
+            dirty: Vec::new(),
+            slow: Vec::new(),
+            fired: Vec::new(),
+            outputs: Vec::new(),
+            text: Vec::new(),
+            ping: Payload::new(ping),
+            native_ping: Payload::new(native_ping),
+            is_draining: false,
+            stats: Stats::default(),
+            options,
+        }
+    }
+
+    /// A socket was accepted. Its id is valid until `Input::Closed`.
+    pub fn open(&mut self, now: Moment, admission: Admission) -> ConnId {
+        self.now = now;
+        self.stats.accepted += 1;
+        let conn = Conn {
+            due: now + self.options.handshake_max,
+            is_surplus: admission == Admission::Surplus || self.is_draining,
+            ..Conn::default()
+        };
+        let due = conn.due;
+        let id = self.conns.insert(conn);
+        self.wheel.arm(id.slot, due);
+        id
+    }
+
+    /// Takes one input to its end: afterwards every consequence is queued for `drain` and `post`.
+    pub fn handle(&mut self, now: Moment, input: Input<'_>) {
+        self.now = now;
+        match input {
+            Input::Received { conn, bytes } => self.received(conn, bytes),
+            Input::Ended { conn } => self.ended(conn),
+            Input::Broken { conn } => self.broken(conn),
+            Input::Sent { conn } => self.sent(conn),
+            Input::Closed { conn } => self.closed(conn),
+            Input::Mail(mail) => self.opened(mail),
+        }
+        self.uncork();
+        self.cut_slow();
+    }
+
+    /// Fires every deadline up to `now`.
+    pub fn advance(&mut self, now: Moment) {
+        self.now = now;
+        let mut fired = std::mem::take(&mut self.fired);
+        self.wheel.advance(now, &mut fired);
+        for slot in fired.drain(..) {
+            if let Some(id) = self.conns.id_of(slot) {
+                self.due(id);
+            }
+        }
+        self.fired = fired;
+        while let Some(request) = self.requests.expire(now) {
+            self.expired(request);
+        }
+        self.uncork();
+        self.cut_slow();
+    }
+
+    /// When `advance` is worth calling next, if nothing else happens.
+    pub fn deadline(&self) -> Option<Moment> {
+        match (self.wheel.deadline(), self.requests.deadline()) {
+            (Some(wheel), Some(request)) => Some(wheel.min(request)),
+            (wheel, request) => wheel.or(request),
+        }
+    }
+
+    /// The figures of this core. Gauges are brought up to date here.
+    pub fn stats(&mut self) -> &mut Stats {
+        self.stats.connections = u64::from(self.conns.count());
+        self.stats.channels = self.hub.channel_count() as u64;
+        &mut self.stats
+    }
+
+    pub fn conn_count(&self) -> u32 {
+        self.conns.count()
+    }
+
+    fn received(&mut self, id: ConnId, bytes: &mut [u8]) {
+        self.stats.bytes_in += bytes.len() as u64;
+        let Some(conn) = self.conns.get(id) else {
+            return;
+        };
+        match conn.phase {
+            Phase::Head(_) => self.read_head(id, bytes),
+            Phase::Echo | Phase::Client(_) | Phase::Closing => self.read_frames(id, bytes),
+            Phase::Lingering { .. } | Phase::Leaving => {}
+        }
+    }
+
+    /// Appends a frame to what the current input answers to `id`.
+    fn answer(&mut self, id: ConnId, opcode: Opcode, payload: &[u8]) {
+        self.cork_for(id);
+        ws::append_frame(&mut self.cork.bytes, opcode, payload);
+        self.stats.messages_out += 1;
+    }
+
+    fn cork_for(&mut self, id: ConnId) {
+        if self.cork.conn != Some(id) {
+            self.uncork();
+            self.cork.conn = Some(id);
+        }
+    }
+
+    /// Queues what is corked. Needed before anything else is queued that must not overtake it.
+    fn uncork(&mut self) {
+        let Some(id) = self.cork.conn.take() else {
+            return;
+        };
+        if self.cork.bytes.is_empty() {
+            return;
+        }
+        let payload = if self.cork.bytes.capacity() > CORK_BYTES_KEPT {
+            Payload::new(std::mem::take(&mut self.cork.bytes))
+        } else {
+            let payload = Payload::copy(&self.cork.bytes);
+            self.cork.bytes.clear();
+            payload
+        };
+        self.queue(id, payload);
+    }
+
+    /// Owes `payload` to `id`, or marks the connection as slow.
+    fn queue(&mut self, id: ConnId, payload: Payload) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        if conn.outbox.push(&mut self.nodes, payload, self.options.outbox_bytes_max).is_err() {
+            self.slow.push(id.slot);
+            return;
+        }
+        self.mark_dirty(id);
+    }
+
+    fn mark_dirty(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && !conn.is_dirty
+        {
+            conn.is_dirty = true;
+            self.dirty.push(id.slot);
+        }
+    }
+
+    /// Sets the deadline of the phase and arms the wheel for the nearer of both deadlines.
+    fn set_due(&mut self, id: ConnId, due: Moment) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.due = due;
+            self.wheel.arm(id.slot, conn.next_due());
+        }
+    }
+
+    /// Panics where an invariant is broken: for tests and the simulator.
+    pub fn check(&mut self) {
+        self.hub.check();
+        let ids: Vec<ConnId> = self.conns.ids().collect();
+        let mut subscriptions = 0;
+        for id in ids {
+            let Some(conn) = self.conns.get(id) else { continue };
+            conn.outbox.check(&self.nodes);
+            assert!(
+                conn.is_open() || conn.message_due.is_none(),
+                "only an open connection receives a message"
+            );
+            for subscription in conn.session().map_or(&[][..], |session| &session.subscriptions) {
+                subscriptions += 1;
+                self.check_subscription(id, *subscription);
+            }
+        }
+        let hub_count: usize =
+            self.hub.iter().map(|id| self.hub.members(id).len() + self.hub.waiters(id).len()).sum();
+        assert_eq!(hub_count, subscriptions, "hub and sessions agree on subscriptions");
+        assert_eq!(self.stats.subscriptions, subscriptions as u64, "the gauge agrees too");
+        assert!(self.cork.conn.is_none(), "nothing stays corked between inputs");
+    }
+}
+
+/// A reply buffer that grew beyond this goes with its payload instead of being kept.
+const CORK_BYTES_KEPT: usize = 64 * limits::KIB as usize;

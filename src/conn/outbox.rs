@@ -1,0 +1,258 @@
+//! What a connection is owed, as a list of shared payloads.
+//!
+//! Invariant: `queued_bytes` is the sum of the listed payloads; `in_flight_bytes` is what the one send that is under
+//! way carries, zero when there is none. The nodes of all lists of a core live in one arena, so that a publication
+//! to ten thousand subscribers allocates nothing and an idle connection owns nothing.
+
+use crate::payload::Payload;
+
+const NONE: u32 = u32::MAX;
+
+/// The list of one connection: 16 bytes.
+#[derive(Debug)]
+pub struct Outbox {
+    first: u32,
+    last: u32,
+    queued_bytes: u32,
+    in_flight_bytes: u32,
+}
+
+/// The arena of one core.
+#[derive(Debug, Default)]
+pub struct Nodes {
+    nodes: Vec<Node>,
+    free: u32,
+    used: u32,
+}
+
+#[derive(Debug)]
+struct Node {
+    payload: Option<Payload>,
+    next: u32,
+}
+
+/// A payload did not fit: the reader is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overflow;
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { first: NONE, last: NONE, queued_bytes: 0, in_flight_bytes: 0 }
+    }
+}
+
+impl Outbox {
+    /// Appends. An empty outbox takes any payload: a limit on one message is not the business of a queue.
+    pub fn push(&mut self, nodes: &mut Nodes, payload: Payload, bytes_max: u32) -> Result<(), Overflow> {
+        let waiting = self.queued_bytes.saturating_add(self.in_flight_bytes);
+        let total = waiting.saturating_add(payload.len());
+        if waiting > 0 && total > bytes_max {
+            return Err(Overflow);
+        }
+        self.queued_bytes = self.queued_bytes.saturating_add(payload.len());
+        let node = nodes.take(payload);
+        if self.last == NONE {
+            self.first = node;
+        } else {
+            nodes.nodes[self.last as usize].next = node;
+        }
+        self.last = node;
+        Ok(())
+    }
+
+    /// Takes everything that one send may carry, in order, into `run`. At least one payload if there is any; a large
+    /// one ends the run, because it is sent from where it lies.
+    pub fn take_run(&mut self, nodes: &mut Nodes, run: &mut Vec<Payload>, gather: Gather) {
+        let mut bytes = 0_u32;
+        while self.first != NONE {
+            let len = nodes.peek_len(self.first);
+            let fits = bytes.saturating_add(len) <= gather.bytes_max && len < gather.copy_bytes_max;
+            if !run.is_empty() && !fits {
+                break;
+            }
+            let (payload, next) = nodes.give(self.first);
+            self.first = next;
+            self.queued_bytes = self.queued_bytes.saturating_sub(len);
+            bytes = bytes.saturating_add(len);
+            run.extend(payload);
+            if !fits {
+                break;
+            }
+        }
+        if self.first == NONE {
+            self.last = NONE;
+        }
+        self.in_flight_bytes = bytes;
+    }
+
+    /// The send that was under way is done.
+    pub fn landed(&mut self) {
+        self.in_flight_bytes = 0;
+    }
+
+    /// Drops what is queued; what is in flight stays there.
+    pub fn clear(&mut self, nodes: &mut Nodes) {
+        while self.first != NONE {
+            let (_, next) = nodes.give(self.first);
+            self.first = next;
+        }
+        self.last = NONE;
+        self.queued_bytes = 0;
+    }
+
+    pub fn is_sending(&self) -> bool {
+        self.in_flight_bytes > 0
+    }
+
+    pub fn has_queued(&self) -> bool {
+        self.first != NONE
+    }
+
+    /// Nothing queued and nothing in flight.
+    pub fn is_idle(&self) -> bool {
+        !self.has_queued() && !self.is_sending()
+    }
+
+    /// Panics where an invariant is broken: for tests and the simulator.
+    pub fn check(&self, nodes: &Nodes) {
+        let (mut at, mut bytes, mut last) = (self.first, 0_u64, NONE);
+        while at != NONE {
+            bytes += u64::from(nodes.peek_len(at));
+            last = at;
+            at = nodes.nodes[at as usize].next;
+        }
+        assert_eq!(last, self.last, "the list ends where it says");
+        assert_eq!(bytes, u64::from(self.queued_bytes), "the sum of the queue is right");
+    }
+}
+
+/// How payloads are put together into one send.
+#[derive(Clone, Copy, Debug)]
+pub struct Gather {
+    /// Upper bound of a gathered send.
+    pub bytes_max: u32,
+    /// Payloads of this size are not copied.
+    pub copy_bytes_max: u32,
+}
+
+impl Nodes {
+    /// Nodes in use: zero when every outbox is empty.
+    pub fn used(&self) -> u32 {
+        self.used
+    }
+
+    fn take(&mut self, payload: Payload) -> u32 {
+        self.used += 1;
+        let node = Node { payload: Some(payload), next: NONE };
+        if self.free == 0 {
+            self.nodes.push(node);
+            return self.nodes.len() as u32 - 1;
+        }
+        // The free list counts from one, so that a default arena has an empty one.
+        let at = self.free - 1;
+        let slot = &mut self.nodes[at as usize];
+        self.free = slot.next;
+        *slot = node;
+        at
+    }
+
+    fn give(&mut self, at: u32) -> (Option<Payload>, u32) {
+        self.used -= 1;
+        let node = &mut self.nodes[at as usize];
+        let (payload, next) = (node.payload.take(), node.next);
+        if self.used == 0 {
+            // All lists are empty: start over, in order of memory, and give a burst's memory back.
+            self.free = 0;
+            self.nodes.clear();
+            if self.nodes.capacity() > NODES_KEPT {
+                self.nodes = Vec::new();
+            }
+        } else {
+            node.next = self.free;
+            self.free = at + 1;
+        }
+        (payload, next)
+    }
+
+    fn peek_len(&self, at: u32) -> u32 {
+        self.nodes[at as usize].payload.as_ref().map_or(0, Payload::len)
+    }
+}
+
+/// Nodes that stay allocated when every queue is empty.
+const NODES_KEPT: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GATHER: Gather = Gather { bytes_max: 100, copy_bytes_max: 50 };
+
+    fn payload(len: usize) -> Payload {
+        Payload::new(vec![len as u8; len])
+    }
+
+    fn lens(run: &[Payload]) -> Vec<u32> {
+        run.iter().map(Payload::len).collect()
+    }
+
+    #[test]
+    fn an_empty_outbox_takes_any_payload_and_a_waiting_one_refuses_beyond_its_limit() {
+        let (mut nodes, mut outbox) = (Nodes::default(), Outbox::default());
+        assert_eq!(outbox.push(&mut nodes, payload(90), 40), Ok(()));
+        assert_eq!(outbox.push(&mut nodes, payload(1), 40), Err(Overflow));
+        outbox.clear(&mut nodes);
+        assert_eq!(nodes.used(), 0);
+        assert!(outbox.is_idle());
+    }
+
+    #[test]
+    fn bytes_in_flight_count_as_waiting() {
+        let (mut nodes, mut outbox, mut run) = (Nodes::default(), Outbox::default(), Vec::new());
+        outbox.push(&mut nodes, payload(30), 40).unwrap();
+        outbox.take_run(&mut nodes, &mut run, GATHER);
+        assert_eq!(outbox.push(&mut nodes, payload(11), 40), Err(Overflow));
+        outbox.landed();
+        assert_eq!(outbox.push(&mut nodes, payload(11), 40), Ok(()));
+    }
+
+    #[test]
+    fn a_run_gathers_small_payloads_and_a_large_one_goes_alone() {
+        let (mut nodes, mut outbox, mut run) = (Nodes::default(), Outbox::default(), Vec::new());
+        for len in [40, 40, 40, 60, 10] {
+            outbox.push(&mut nodes, payload(len), 1000).unwrap();
+        }
+        for want in [vec![40, 40], vec![40], vec![60], vec![10], vec![]] {
+            run.clear();
+            outbox.take_run(&mut nodes, &mut run, GATHER);
+            assert_eq!(lens(&run), want);
+            outbox.check(&nodes);
+            outbox.landed();
+        }
+        assert_eq!(nodes.used(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn interleaved_outboxes_keep_their_order(steps in prop::collection::vec((0..4_usize, 0..3_u8), 1..200)) {
+            let mut nodes = Nodes::default();
+            let mut boxes: [Outbox; 4] = std::array::from_fn(|_| Outbox::default());
+            let mut model: [Vec<u32>; 4] = std::array::from_fn(|_| Vec::new());
+            for (count, (at, act)) in steps.into_iter().enumerate() {
+                if act < 2 {
+                    let len = count % 7 + 1;
+                    boxes[at].push(&mut nodes, payload(len), u32::MAX).unwrap();
+                    model[at].push(len as u32);
+                } else {
+                    let mut run = Vec::new();
+                    boxes[at].take_run(&mut nodes, &mut run, Gather { bytes_max: 9, copy_bytes_max: 9 });
+                    let taken: Vec<u32> = model[at].drain(..run.len()).collect();
+                    prop_assert_eq!(lens(&run), taken);
+                }
+                boxes.iter().for_each(|outbox| outbox.check(&nodes));
+                prop_assert_eq!(nodes.used() as usize, model.iter().map(Vec::len).sum::<usize>());
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Channels by name and by id.
+//!
+//! Invariant: a channel exists exactly as long as it has a member, a waiter or a linked core; its id is reused after
+//! that, so an id may be kept only by those who are in the channel.
+
+use super::Member;
+use super::channel::{Channel, Joined, Left};
+use super::fanout::{Sink, fan_out};
+use crate::ids::{ChannelId, CoreId};
+use crate::payload::Payload;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct Hub {
+    core: CoreId,
+    core_count: u16,
+    /// The same on all cores of a node, so that they agree on owners; random, so that no client can aim at one core.
+    hasher: FixedState,
+    by_name: HashTable<ChannelId>,
+    channels: Vec<Option<Channel>>,
+    free: Vec<ChannelId>,
+}
+
+impl Hub {
+    pub fn new(core: CoreId, core_count: u16, hash_seed: u64) -> Self {
+        Self {
+            core,
+            core_count: core_count.max(1),
+            hasher: FixedState::with_seed(hash_seed),
+            by_name: HashTable::new(),
+            channels: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    /// The core that puts publications of this channel in order.
+    pub fn owner(&self, name: &str) -> CoreId {
+        // The upper bits: the lower ones choose the bucket of the name table, and would leave it half empty.
+        CoreId(((self.hasher.hash_one(name) >> 40) % u64::from(self.core_count)) as u16)
+    }
+
+    pub fn owns(&self, name: &str) -> bool {
+        self.owner(name) == self.core
+    }
+
+    pub fn find(&self, name: &str) -> Option<ChannelId> {
+        let hash = self.hasher.hash_one(name);
+        self.by_name.find(hash, |&id| self.channel(id).is_some_and(|channel| &*channel.name == name)).copied()
+    }
+
+    pub fn name(&self, id: ChannelId) -> Option<&Arc<str>> {
+        self.channel(id).map(|channel| &channel.name)
+    }
+
+    pub fn channel_count(&self) -> usize {
+        self.channels.len() - self.free.len()
+    }
+
+    pub fn members(&self, id: ChannelId) -> &[Member] {
+        self.channel(id).map_or(&[], Channel::members)
+    }
+
+    pub fn waiters(&self, id: ChannelId) -> &[Member] {
+        self.channel(id).map_or(&[], Channel::waiters)
+    }
+
+    /// Other cores that have to be told of a publication; empty where we are not the owner.
+    pub fn remotes(&self, id: ChannelId) -> &[CoreId] {
+        self.channel(id).map_or(&[], Channel::remotes)
+    }
+
+    pub fn join(&mut self, name: &str, member: Member) -> (ChannelId, Joined) {
+        let id = self.find_or_create(name);
+        let joined = self.channel_mut(id).map_or(Joined::Wait, |channel| channel.join(member));
+        (id, joined)
+    }
+
+    /// The owner has answered: everyone who waited, in order; `admit` makes each a member.
+    pub fn link_up(&mut self, name: &str) -> Option<(ChannelId, Vec<Member>)> {
+        let id = self.find(name)?;
+        Some((id, self.channel_mut(id)?.link_up()))
+    }
+
+    /// The owner cannot be asked: everyone who waited.
+    pub fn link_failed(&mut self, name: &str) -> Vec<Member> {
+        let Some((id, waiters)) = self.link_up(name) else {
+            return Vec::new();
+        };
+        let owned = self.owns(name);
+        if let Some(channel) = self.channel_mut(id) {
+            channel.unlink_if_deserted(owned);
+        }
+        self.remove_if_deserted(id);
+        waiters
+    }
+
+    pub fn admit(&mut self, id: ChannelId, member: Member) -> u32 {
+        self.channel_mut(id).map_or(0, |channel| channel.admit(member))
+    }
+
+    pub fn leave(&mut self, id: ChannelId, member: Member, index: u32) -> Left {
+        self.depart(id, |channel, owned| channel.leave(member, index, owned))
+    }
+
+    pub fn stop_waiting(&mut self, id: ChannelId, member: Member) -> Left {
+        self.depart(id, |channel, owned| channel.stop_waiting(member, owned))
+    }
+
+    /// Empties a channel of its local members, because they missed something. The second value says whether the
+    /// owner has to be told.
+    pub fn expel(&mut self, id: ChannelId) -> (Vec<Member>, bool) {
+        let mut expelled = Vec::new();
+        let left = self.depart(id, |channel, owned| {
+            expelled = channel.expel();
+            Left { moved: None, unlink: channel.unlink_if_deserted(owned) }
+        });
+        (expelled, left.unlink)
+    }
+
+    /// Another core has members now. Called on the owner.
+    pub fn add_remote(&mut self, name: &str, core: CoreId) {
+        let id = self.find_or_create(name);
+        if let Some(channel) = self.channel_mut(id) {
+            channel.add_remote(core);
+        }
+    }
+
+    /// Another core has lost its last member. Called on the owner.
+    pub fn remove_remote(&mut self, name: &str, core: CoreId) {
+        let Some(id) = self.find(name) else {
+            return;
+        };
+        if let Some(channel) = self.channel_mut(id) {
+            channel.remove_remote(core);
+        }
+        self.remove_if_deserted(id);
+    }
+
+    /// Delivers to all members of this core. Returns how many there were.
+    pub fn fan_out(&self, id: ChannelId, payload: &Payload, sink: &mut impl Sink) -> u32 {
+        let members = self.members(id);
+        fan_out(members, payload, sink);
+        members.len() as u32
+    }
+
+    /// Panics where an invariant is broken: for tests and the simulator.
+    pub fn check(&self) {
+        for (index, channel) in self.channels.iter().enumerate() {
+            if let Some(channel) = channel {
+                channel.check(self.owns(&channel.name));
+                assert_eq!(
+                    self.find(&channel.name),
+                    Some(ChannelId(index as u32)),
+                    "a channel is found by its name"
+                );
+            }
+        }
+        assert_eq!(self.by_name.len(), self.channel_count(), "every name has a channel");
+    }
+
+    /// All channels of this core.
+    pub fn iter(&self) -> impl Iterator<Item = ChannelId> + '_ {
+        (0..self.channels.len() as u32).map(ChannelId).filter(|&id| self.channel(id).is_some())
+    }
+
+    fn depart(&mut self, id: ChannelId, act: impl FnOnce(&mut Channel, bool) -> Left) -> Left {
+        let owned = self.name(id).is_some_and(|name| self.owns(name));
+        let left = self.channel_mut(id).map_or_else(Left::default, |channel| act(channel, owned));
+        self.remove_if_deserted(id);
+        left
+    }
+
+    fn find_or_create(&mut self, name: &str) -> ChannelId {
+        if let Some(id) = self.find(name) {
+            return id;
+        }
+        let channel = Channel::new(Arc::from(name), self.owns(name));
+        let id = if let Some(id) = self.free.pop() {
+            self.channels[id.0 as usize] = Some(channel);
+            id
+        } else {
+            self.channels.push(Some(channel));
+            ChannelId(self.channels.len() as u32 - 1)
+        };
+        let (channels, hasher) = (&self.channels, &self.hasher);
+        let rehash = |id: &ChannelId| name_of(channels, *id).map_or(0, |name| hasher.hash_one(name));
+        self.by_name.insert_unique(hasher.hash_one(name), id, rehash);
+        id
+    }
+
+    fn remove_if_deserted(&mut self, id: ChannelId) {
+        let Some(Some(channel)) = self.channels.get(id.0 as usize) else {
+            return;
+        };
+        if !channel.is_deserted() {
+            return;
+        }
+        let hash = self.hasher.hash_one(&*channel.name);
+        if let Ok(entry) = self.by_name.find_entry(hash, |&other| other == id) {
+            entry.remove();
+        }
+        self.channels[id.0 as usize] = None;
+        self.free.push(id);
+    }
+
+    fn channel(&self, id: ChannelId) -> Option<&Channel> {
+        self.channels.get(id.0 as usize)?.as_ref()
+    }
+
+    fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.channels.get_mut(id.0 as usize)?.as_mut()
+    }
+}
+
+fn name_of(channels: &[Option<Channel>], id: ChannelId) -> Option<&str> {
+    channels.get(id.0 as usize)?.as_ref().map(|channel| &*channel.name)
+}

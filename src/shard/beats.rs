@@ -1,0 +1,131 @@
+//! Deadlines: of the handshake, of a message, of the connect command, of pings and pongs, of a goodbye, of a drain.
+//! Invariant: every connection has exactly one deadline armed, whatever its phase, until it leaves.
+
+use super::handshake::RETRY_AFTER_S;
+use super::{Output, Shard};
+use crate::conn::{Beat, Phase};
+use crate::http::Refusal;
+use crate::ids::ConnId;
+use crate::proto::Disconnect;
+use crate::ws::CloseCode;
+use std::time::Duration;
+
+impl Shard {
+    /// The wheel says that something of this connection may be due.
+    pub(super) fn due(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id) else {
+            return;
+        };
+        if conn.message_due.is_some_and(|due| due <= self.now) {
+            return self.fail(id, CloseCode::POLICY_VIOLATION, "message took too long");
+        }
+        if conn.due > self.now {
+            return self.wheel.arm(id.slot, conn.next_due());
+        }
+        match &conn.phase {
+            Phase::Head(_) if self.is_draining => {
+                self.refuse(id, &Refusal::Overloaded { retry_after_s: RETRY_AFTER_S });
+            }
+            Phase::Head(_) => {
+                self.stats.handshake_timeouts += 1;
+                self.refuse(id, &Refusal::RequestTimeout);
+            }
+            Phase::Echo => self.beat(id, true),
+            Phase::Client(session) => {
+                let (is_connected, native) = (session.is_connected, session.native_pings);
+                if is_connected {
+                    self.beat(id, native);
+                } else if self.is_draining {
+                    self.disconnect(id, Disconnect::Shutdown);
+                } else {
+                    self.disconnect(id, Disconnect::Stale);
+                }
+            }
+            Phase::Closing | Phase::Lingering { .. } => self.let_go(id),
+            Phase::Leaving => {}
+        }
+    }
+
+    /// Starts the pings of a connection that is now open, at a random phase so that a mass reconnect does not ping in
+    /// one tick for ever after.
+    pub(super) fn start_beats(&mut self, id: ConnId) {
+        let interval = self.options.ping_interval;
+        let due = if interval.is_zero() {
+            self.now + NEVER
+        } else {
+            let half = interval / 2;
+            self.now + half + Duration::from_nanos(self.random.below(half.as_nanos() as u64))
+        };
+        self.set_due(id, due);
+    }
+
+    /// A pong, or the protocol's answer to its ping. False if none was owed.
+    pub(super) fn pong(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return true;
+        };
+        if conn.beat == Beat::Quiet {
+            // A drain forgets pings that are out.
+            return self.is_draining;
+        }
+        conn.beat = Beat::Quiet;
+        // `due` is the end of patience: the ping left `pong_max` before it.
+        let rest = self.options.ping_interval.saturating_sub(self.options.pong_max);
+        let due = conn.due + rest;
+        self.set_due(id, due);
+        true
+    }
+
+    fn beat(&mut self, id: ConnId, native: bool) {
+        if self.is_draining {
+            let restart = CloseCode::SERVICE_RESTART;
+            return match self.conns.get(id).and_then(|conn| conn.session()) {
+                Some(_) => self.disconnect(id, Disconnect::Shutdown),
+                None => self.close(id, Some(restart), "service restart"),
+            };
+        }
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        match conn.beat {
+            Beat::PongOwed => self.disconnect(id, Disconnect::NoPong),
+            Beat::Quiet => {
+                conn.beat = Beat::PongOwed;
+                let ping = if native { self.native_ping.clone() } else { self.ping.clone() };
+                self.queue(id, ping);
+                self.set_due(id, self.now + self.options.pong_max);
+            }
+        }
+    }
+
+    /// Spreads the goodbyes over `window`, so that those who reconnect do not arrive in one wave.
+    pub(super) fn start_drain(&mut self, window: Duration) {
+        if self.is_draining {
+            return;
+        }
+        self.is_draining = true;
+        self.outputs.push(Output::StopAccepting);
+        let ids: Vec<ConnId> = self.conns.ids().collect();
+        for id in ids {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            match conn.phase {
+                Phase::Head(_) | Phase::Echo | Phase::Client(_) => {
+                    conn.beat = Beat::Quiet;
+                    let share = self.random.below(window.as_nanos() as u64);
+                    self.set_due(id, self.now + Duration::from_nanos(share));
+                }
+                Phase::Closing | Phase::Lingering { .. } | Phase::Leaving => {}
+            }
+        }
+        self.finish_drain();
+    }
+
+    pub(super) fn finish_drain(&mut self) {
+        if self.is_draining && self.conns.count() == 0 {
+            self.outputs.push(Output::Finished);
+        }
+    }
+}
+
+/// Far enough for a deadline that nobody waits for.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -1,0 +1,115 @@
+//! Presence: who listens, asked of every core at the moment of the question.
+//!
+//! Nothing is stored: the sessions are the truth, so join and leave cost no mail and presence cannot drift. A member
+//! that waits for its channel's owner counts as present, because its subscribe command came first.
+
+use super::Shard;
+use super::commands::Refused;
+use super::mail::{Mail, Person, RequestId};
+use super::requests::{Census, Kind};
+use super::subscribing::check_name;
+use crate::ids::{ConnId, CoreId};
+use crate::proto::reply::{ClientInfo, PresenceResult, PresenceStatsResult};
+use crate::proto::{Disconnect, Reject, Reply};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+impl Shard {
+    pub(super) fn presence(&mut self, id: ConnId, command: u32, name: &str) -> Result<(), Refused> {
+        self.may_see(id, name)?;
+        self.take_census(id, command, name, Kind::Presence);
+        Ok(())
+    }
+
+    pub(super) fn presence_stats(&mut self, id: ConnId, command: u32, name: &str) -> Result<(), Refused> {
+        self.may_see(id, name)?;
+        self.take_census(id, command, name, Kind::PresenceStats);
+        Ok(())
+    }
+
+    fn may_see(&self, id: ConnId, name: &str) -> Result<(), Refused> {
+        let Some(session) = self.session(id).filter(|_| !name.is_empty()) else {
+            return Err(Disconnect::BadRequest.into());
+        };
+        check_name(name)?;
+        if !self.options.channels.presence {
+            return Err(Reject::NotAvailable.into());
+        }
+        let is_subscriber = self.hub.find(name).is_some_and(|channel| session.find(channel).is_some());
+        if !self.options.channels.see_presence.allows(session.user.is_empty(), is_subscriber) {
+            return Err(Reject::PermissionDenied.into());
+        }
+        Ok(())
+    }
+
+    fn take_census(&mut self, id: ConnId, command: u32, name: &str, kind: impl FnOnce(Census) -> Kind) {
+        let people = self.people(name);
+        let core_count = self.options.core_count;
+        if core_count <= 1 {
+            return self.answer_census(id, command, kind(Census { missing: 0, people }));
+        }
+        let request = self.open_request(id, command, kind(Census { missing: core_count - 1, people }));
+        let channel: Arc<str> = Arc::from(name);
+        let from = self.options.core;
+        for core in (0..core_count).map(CoreId).filter(|&core| core != from) {
+            let letter = Mail::Census { from, request, channel: Arc::clone(&channel) };
+            self.ask(core, request, letter);
+        }
+    }
+
+    /// Subscribers of this core.
+    pub(super) fn people(&self, name: &str) -> Vec<Person> {
+        let Some(channel) = self.hub.find(name) else {
+            return Vec::new();
+        };
+        let (members, waiters) = (self.hub.members(channel), self.hub.waiters(channel));
+        members
+            .iter()
+            .chain(waiters)
+            .filter_map(|member| self.session(self.conns.id_of(member.0)?))
+            .map(|session| Person { client: session.client, user: session.user.clone() })
+            .collect()
+    }
+
+    pub(super) fn counted(&mut self, id: RequestId, mut more: Vec<Person>) {
+        let Some(request) = self.requests.get_mut(id) else {
+            return;
+        };
+        let census = match &mut request.kind {
+            Kind::Presence(census) | Kind::PresenceStats(census) => census,
+            Kind::Publish => return,
+        };
+        census.people.append(&mut more);
+        census.missing = census.missing.saturating_sub(1);
+        if census.missing == 0
+            && let Some(request) = self.requests.close(id)
+        {
+            self.answer_census(request.conn, request.command, request.kind);
+        }
+    }
+
+    fn answer_census(&mut self, id: ConnId, command: u32, kind: Kind) {
+        match kind {
+            Kind::Presence(census) => {
+                let texts: Vec<[u8; 36]> = census.people.iter().map(|person| person.client.text()).collect();
+                let clients: Vec<ClientInfo<'_>> = (census.people.iter().zip(&texts))
+                    .map(|(person, text)| ClientInfo {
+                        user: &person.user,
+                        client: std::str::from_utf8(text).unwrap_or_default(),
+                        ..ClientInfo::default()
+                    })
+                    .collect();
+                self.reply(id, command, &Reply::Presence(PresenceResult { clients: &clients }));
+            }
+            Kind::PresenceStats(census) => {
+                let users: HashSet<&str> = census.people.iter().map(|person| &*person.user).collect();
+                let result = PresenceStatsResult {
+                    client_count: census.people.len() as u32,
+                    user_count: users.len() as u32,
+                };
+                self.reply(id, command, &Reply::PresenceStats(result));
+            }
+            Kind::Publish => {}
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The ways out. RFC 6455 section 7 and the codes of the client protocol.
+//!
+//! Invariant: a connection that stops being open has left all its channels before anything else happens, and exactly
+//! one close is counted for it. Our last words are followed by FIN and a short wait for the peer's, because closing
+//! with unread bytes would turn them into a reset.
+
+use super::{Output, Shard};
+use crate::conn::Phase;
+use crate::http::Refusal;
+use crate::ids::ConnId;
+use crate::limits::LINGER_MS_MAX;
+use crate::payload::Payload;
+use crate::proto::Disconnect;
+use crate::ws::{self, CloseCode};
+use std::time::Duration;
+
+impl Shard {
+    /// The node or a rule ends the connection: our close frame, then the peer's.
+    pub(super) fn disconnect(&mut self, id: ConnId, why: Disconnect) {
+        self.close(id, CloseCode::new(why.code()), why.reason());
+    }
+
+    pub(super) fn close(&mut self, id: ConnId, code: Option<CloseCode>, reason: &str) {
+        if self.leave_open(id) {
+            self.say_close(id, code, reason);
+            if let Some(conn) = self.conns.get_mut(id) {
+                conn.phase = Phase::Closing;
+            }
+            self.set_due(id, self.now + self.options.close_max);
+        }
+    }
+
+    /// The peer broke the framing: it hears why, and nothing that it says matters any more (RFC 6455 section 7.1.7).
+    pub(super) fn fail(&mut self, id: ConnId, code: CloseCode, reason: &str) {
+        if self.leave_open(id) {
+            self.say_close(id, Some(code), reason);
+        }
+        self.linger(id);
+    }
+
+    /// The peer's close frame: echoed unless it answers ours (section 5.5.1).
+    pub(super) fn peer_closed(&mut self, id: ConnId, code: Option<CloseCode>) {
+        if self.leave_open(id) {
+            self.say_close(id, code, "");
+        }
+        self.linger(id);
+    }
+
+    /// The head is answered with a status; there will be no second one.
+    pub(super) fn refuse(&mut self, id: ConnId, refusal: &Refusal) {
+        self.stats.refusals += 1;
+        self.queue(id, Payload::new(refusal.response()));
+        self.linger(id);
+    }
+
+    /// The peer has finished sending. Without a close frame that is 1006, whatever it is waiting for.
+    pub(super) fn ended(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        if let Phase::Lingering { ended, .. } = &mut conn.phase {
+            *ended = true;
+            if conn.outbox.is_idle() {
+                self.let_go(id);
+            }
+            return;
+        }
+        self.lost(id);
+    }
+
+    /// The network has ended the connection.
+    pub(super) fn broken(&mut self, id: ConnId) {
+        self.lost(id);
+    }
+
+    fn lost(&mut self, id: ConnId) {
+        if self.conns.get(id).is_some_and(crate::conn::Conn::is_open) {
+            self.stats.broken += 1;
+            self.stats.count_close(ABNORMAL);
+            self.leave_open(id);
+        }
+        self.let_go(id);
+    }
+
+    /// Nothing is left to send to this connection.
+    pub(super) fn all_said(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        if let Phase::Lingering { fin, ended } = &mut conn.phase {
+            if *ended {
+                self.let_go(id);
+            } else if !*fin {
+                *fin = true;
+                self.outputs.push(Output::Shutdown { conn: id });
+            }
+        }
+    }
+
+    /// The driver shall close; the slot lives on until it has.
+    pub(super) fn let_go(&mut self, id: ConnId) {
+        if self.forsake(id) {
+            self.outputs.push(Output::Close { conn: id });
+        }
+    }
+
+    /// The control plane takes over: it gets the socket and what was read from it.
+    pub(super) fn hand_over(&mut self, id: ConnId, received: Vec<u8>) {
+        if self.forsake(id) {
+            self.stats.handovers += 1;
+            self.outputs.push(Output::HandOver { conn: id, received });
+        }
+    }
+
+    fn forsake(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return false;
+        };
+        if matches!(conn.phase, Phase::Leaving) {
+            return false;
+        }
+        conn.phase = Phase::Leaving;
+        conn.outbox.clear(&mut self.nodes);
+        conn.reader.release(&mut self.pool);
+        self.wheel.disarm(id.slot);
+        true
+    }
+
+    pub(super) fn closed(&mut self, id: ConnId) {
+        self.conns.remove(id);
+        self.finish_drain();
+    }
+
+    /// Clients whose queue overflowed: what is queued is dropped, they are told and can recover.
+    pub(super) fn cut_slow(&mut self) {
+        while let Some(slot) = self.slow.pop() {
+            let Some(id) = self.conns.id_of(slot) else { continue };
+            let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.is_open()) else { continue };
+            conn.outbox.clear(&mut self.nodes);
+            self.stats.slow_disconnects += 1;
+            self.disconnect(id, Disconnect::Slow);
+        }
+    }
+
+    /// Leaves every channel and stops reading messages. False if it was not open.
+    fn leave_open(&mut self, id: ConnId) -> bool {
+        if !self.conns.get(id).is_some_and(crate::conn::Conn::is_open) {
+            return false;
+        }
+        // What this input has answered so far comes before the close frame.
+        self.uncork();
+        self.leave_all(id);
+        if let Some(conn) = self.conns.get_mut(id) {
+            if conn.session().is_some_and(|session| session.is_connected) {
+                self.stats.sessions -= 1;
+            }
+            conn.message_due = None;
+            conn.reader.release(&mut self.pool);
+        }
+        true
+    }
+
+    fn say_close(&mut self, id: ConnId, code: Option<CloseCode>, reason: &str) {
+        self.stats.count_close(code.map_or(NO_STATUS, CloseCode::get));
+        let mut frame = Vec::with_capacity(4 + reason.len());
+        ws::append_close(&mut frame, code, reason);
+        // A close frame is never refused: a full queue is the reason for some of them.
+        if let Some(conn) = self.conns.get_mut(id) {
+            let _ = conn.outbox.push(&mut self.nodes, Payload::new(frame), u32::MAX);
+        }
+        self.mark_dirty(id);
+    }
+
+    fn linger(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.phase = Phase::Lingering { fin: false, ended: false };
+        }
+        self.mark_dirty(id);
+        self.set_due(id, self.now + Duration::from_millis(LINGER_MS_MAX));
+    }
+}
+
+/// RFC 6455 section 7.4.1: never on the wire, only in our figures.
+const NO_STATUS: u16 = 1005;
+const ABNORMAL: u16 = 1006;

@@ -1,0 +1,92 @@
+//! From outboxes to sends: everything that a connection is owed at the end of a turn leaves in one send.
+//! Invariant: at most one send of a connection is under way; the next takes everything that queued up meanwhile.
+
+use super::{Output, Shard};
+use crate::conn::Phase;
+use crate::conn::outbox::Gather;
+use crate::ids::ConnId;
+use crate::limits;
+use crate::payload::Payload;
+
+/// Puts the payloads of a send together. Subscribers of the same channels are mostly owed the same payloads, and then
+/// the bytes are put together once for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    run: Vec<Payload>,
+    previous: Vec<Payload>,
+    gathered: Option<Payload>,
+}
+
+impl Gathering {
+    fn finish(&mut self) -> Option<Payload> {
+        if self.run.len() < 2 {
+            return self.run.pop();
+        }
+        let is_same = self.run.len() == self.previous.len()
+            && self.run.iter().zip(&self.previous).all(|(one, other)| one.same(other));
+        if !is_same {
+            let bytes: Vec<&[u8]> = self.run.iter().map(Payload::bytes).collect();
+            self.gathered = Some(Payload::new(bytes.concat()));
+            std::mem::swap(&mut self.run, &mut self.previous);
+        }
+        self.run.clear();
+        self.gathered.clone()
+    }
+
+    fn forget(&mut self) {
+        self.previous.clear();
+        self.gathered = None;
+    }
+}
+
+impl Shard {
+    /// Hands out everything that is owed. Letters go by `post`.
+    pub fn drain(&mut self, out: &mut impl FnMut(Output)) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for slot in dirty.drain(..) {
+            if let Some(id) = self.conns.id_of(slot) {
+                self.flush(id, out);
+            }
+        }
+        if dirty.capacity() > LIST_KEPT {
+            dirty = Vec::new();
+        }
+        self.dirty = dirty;
+        self.gathering.forget();
+        self.outputs.drain(..).for_each(out);
+    }
+
+    fn flush(&mut self, id: ConnId, out: &mut impl FnMut(Output)) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        conn.is_dirty = false;
+        if conn.outbox.is_sending() {
+            return;
+        }
+        conn.outbox.take_run(&mut self.nodes, &mut self.gathering.run, GATHER);
+        if let Some(payload) = self.gathering.finish() {
+            self.stats.sends += 1;
+            self.stats.bytes_out += u64::from(payload.len());
+            out(Output::Send { conn: id, payload });
+        } else {
+            self.all_said(id);
+        }
+    }
+
+    pub(super) fn sent(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        conn.outbox.landed();
+        if conn.outbox.has_queued() || matches!(conn.phase, Phase::Lingering { .. }) {
+            self.mark_dirty(id);
+        }
+    }
+}
+
+const GATHER: Gather =
+    Gather { bytes_max: limits::GATHER_BYTES_MAX, copy_bytes_max: limits::GATHER_COPY_BYTES_MAX };
+
+/// Entries of a per-turn list that stay allocated.
+const LIST_KEPT: usize = 16 * 1024;

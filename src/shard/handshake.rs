@@ -1,0 +1,150 @@
+//! From the first byte to the upgrade. RFC 9112 sections 2 to 5, RFC 6455 section 4.2.
+//!
+//! The shard answers upgrades of its two routes and refuses what is malformed; every other well-formed request goes
+//! to the control plane with its socket. Frames that came behind the head are read at once.
+
+use super::Shard;
+use crate::conn::Phase;
+use crate::conn::head::PartialHead;
+use crate::conn::session::Session;
+use crate::http::{Head, Refusal, Upgrade};
+use crate::ids::{ClientId, ConnId};
+use crate::limits::{EARLY_BYTES_MAX, HEAD_BYTES_MAX};
+use crate::payload::Payload;
+use crate::proto::Codec;
+use std::mem;
+
+/// What a request asks for.
+enum Route {
+    Echo,
+    Client {
+        codec: Codec,
+        native_pings: bool,
+    },
+    /// Not a WebSocket: the control plane answers.
+    Page,
+}
+
+impl Shard {
+    pub(super) fn read_head(&mut self, id: ConnId, bytes: &mut [u8]) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        let Phase::Head(partial) = &mut conn.phase else {
+            return;
+        };
+        let Some(mut partial) = partial.take() else {
+            return self.read_first(id, bytes);
+        };
+        partial.bytes.extend_from_slice(bytes);
+        if partial.bytes.len() as u64 > u64::from(HEAD_BYTES_MAX) + u64::from(EARLY_BYTES_MAX) {
+            return self.refuse(id, &Refusal::HeadersTooLarge);
+        }
+        match partial.scan.advance(&partial.bytes) {
+            Ok(Some(head_len)) => self.head_complete(id, &mut partial.bytes, head_len),
+            Ok(None) => conn.phase = Phase::Head(Some(partial)),
+            Err(refusal) => self.refuse(id, &refusal),
+        }
+    }
+
+    /// Mostly the whole head comes at once, and nothing is copied.
+    fn read_first(&mut self, id: ConnId, bytes: &mut [u8]) {
+        let mut partial = PartialHead::default();
+        match partial.scan.advance(bytes) {
+            Ok(Some(head_len)) => self.head_complete(id, bytes, head_len),
+            Ok(None) => {
+                partial.bytes.extend_from_slice(bytes);
+                if let Some(conn) = self.conns.get_mut(id) {
+                    conn.phase = Phase::Head(Some(Box::new(partial)));
+                }
+            }
+            Err(refusal) => self.refuse(id, &refusal),
+        }
+    }
+
+    fn head_complete(&mut self, id: ConnId, bytes: &mut [u8], head_len: usize) {
+        let (head, early) = bytes.split_at_mut(head_len.min(bytes.len()));
+        match self.answer_head(id, head) {
+            Ok(Route::Echo) => self.upgraded(id, Phase::Echo),
+            Ok(Route::Client { codec, native_pings }) => {
+                let client = ClientId::from_random(self.random.bytes());
+                let session = Session { native_pings, ..Session::new(client, codec) };
+                self.upgraded(id, Phase::Client(Box::new(session)));
+            }
+            Ok(Route::Page) => return self.hand_over(id, bytes.to_vec()),
+            Err(refusal) => return self.refuse(id, &refusal),
+        }
+        if !early.is_empty() {
+            self.read_frames(id, early);
+        }
+    }
+
+    /// Judges the head and, for an upgrade, queues the 101.
+    fn answer_head(&mut self, id: ConnId, head: &[u8]) -> Result<Route, Refusal> {
+        let head = Head::parse(head)?;
+        let route = match head.path() {
+            "/connection/websocket" => Route::Client {
+                codec: codec(&head)?,
+                native_pings: has_parameter(&head, "cf_ws_frame_ping_pong", "true"),
+            },
+            "/echo" if self.options.echo => Route::Echo,
+            _ => return Ok(Route::Page),
+        };
+        let upgrade = Upgrade::check(&head)?;
+        if !self.options.origins.allows(head.origin(), head.host()) {
+            return Err(Refusal::Forbidden);
+        }
+        self.admit(id)?;
+        let protocol = match route {
+            Route::Client { .. } => upgrade.protocols().find(|&protocol| protocol == JSON_PROTOCOL),
+            Route::Echo | Route::Page => None,
+        };
+        let response = Payload::new(upgrade.response(protocol));
+        self.stats.handshakes += 1;
+        self.queue(id, response);
+        Ok(route)
+    }
+
+    /// Refuses what is too much, before it costs anything.
+    fn admit(&mut self, id: ConnId) -> Result<(), Refusal> {
+        let is_surplus = self.conns.get(id).is_none_or(|conn| conn.is_surplus);
+        let now = self.now;
+        let is_admitted = self.handshakes.as_mut().is_none_or(|rate| rate.admit(now));
+        if is_surplus || self.is_draining || !is_admitted {
+            return Err(Refusal::Overloaded { retry_after_s: RETRY_AFTER_S });
+        }
+        Ok(())
+    }
+
+    fn upgraded(&mut self, id: ConnId, phase: Phase) {
+        let is_client = matches!(phase, Phase::Client(_));
+        if let Some(conn) = self.conns.get_mut(id) {
+            drop(mem::replace(&mut conn.phase, phase));
+        }
+        if is_client {
+            self.set_due(id, self.now + self.options.stale_max);
+        } else {
+            self.start_beats(id);
+        }
+    }
+}
+
+/// JSON unless the client insists on something that we do not speak.
+fn codec(head: &Head<'_>) -> Result<Codec, Refusal> {
+    let wants = ["format", "cf_protocol"].iter().any(|name| has_parameter(head, name, "protobuf"));
+    if wants {
+        return Err(Refusal::BadRequest(
+            "the Protobuf codec is not available: connect without format=protobuf",
+        ));
+    }
+    Ok(Codec::Json)
+}
+
+fn has_parameter(head: &Head<'_>, name: &str, value: &str) -> bool {
+    head.query().unwrap_or_default().split('&').any(|pair| pair.split_once('=') == Some((name, value)))
+}
+
+const JSON_PROTOCOL: &str = "centrifuge-json";
+
+/// Short, because clients spread their attempts themselves.
+pub(super) const RETRY_AFTER_S: u32 = 1;

@@ -1,0 +1,110 @@
+//! Mail to other cores, and what to do with mail from them.
+//!
+//! Invariant: letters to a core leave in the order of writing. A core that does not empty its mailbox is never waited
+//! for: requests to it fail at once, and publications turn into one `Gap` a channel, so that nothing is lost in silence.
+
+use super::Shard;
+use super::mail::Mail;
+use crate::ids::CoreId;
+use crate::limits::MAIL_COUNT_MAX;
+use crate::payload::{Parcel, Payload};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The mailbox of a core is full, and so is the queue in front of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+#[derive(Debug)]
+pub(super) struct Letters {
+    /// By core.
+    queues: Vec<VecDeque<Mail>>,
+}
+
+impl Letters {
+    pub(super) fn new(core_count: u16) -> Self {
+        Self { queues: (0..core_count).map(|_| VecDeque::new()).collect() }
+    }
+
+    /// A request: refused when the way is blocked.
+    pub(super) fn ask(&mut self, to: CoreId, letter: Mail) -> Result<(), Full> {
+        match self.queues.get_mut(to.index()) {
+            Some(queue) if queue.len() < MAIL_COUNT_MAX => {
+                queue.push_back(letter);
+                Ok(())
+            }
+            Some(_) | None => Err(Full),
+        }
+    }
+
+    /// A word that must arrive. There are never more of these than letters that caused them.
+    pub(super) fn tell(&mut self, to: CoreId, letter: Mail) {
+        if let Some(queue) = self.queues.get_mut(to.index()) {
+            queue.push_back(letter);
+        }
+    }
+
+    /// A publication, or word of the gap that it leaves. False if it was dropped.
+    pub(super) fn publication(&mut self, to: CoreId, channel: &Arc<str>, frame: &Parcel) -> bool {
+        let Some(queue) = self.queues.get_mut(to.index()) else {
+            return false;
+        };
+        if queue.len() < MAIL_COUNT_MAX {
+            queue.push_back(Mail::Publication { channel: Arc::clone(channel), frame: frame.clone() });
+            return true;
+        }
+        let is_known =
+            queue.iter().any(|letter| matches!(letter, Mail::Gap { channel: gap } if gap == channel));
+        if !is_known {
+            queue.push_back(Mail::Gap { channel: Arc::clone(channel) });
+        }
+        false
+    }
+}
+
+impl Shard {
+    /// Posts what is written, as far as mailboxes take it. True if something had to stay: come back soon.
+    pub fn post(&mut self, mut send: impl FnMut(CoreId, Mail) -> Result<(), Mail>) -> bool {
+        let mut is_blocked = false;
+        for (to, queue) in self.letters.queues.iter_mut().enumerate() {
+            while let Some(letter) = queue.pop_front() {
+                if let Err(letter) = send(CoreId(to as u16), letter) {
+                    queue.push_front(letter);
+                    is_blocked = true;
+                    break;
+                }
+                self.stats.mail_out += 1;
+            }
+        }
+        is_blocked
+    }
+
+    pub(super) fn opened(&mut self, mail: Mail) {
+        self.stats.mail_in += 1;
+        match mail {
+            Mail::Link { from, channel } => {
+                self.hub.add_remote(&channel, from);
+                self.letters.tell(from, Mail::Linked { channel });
+            }
+            Mail::Linked { channel } => self.linked(&channel),
+            Mail::Unlink { from, channel } => self.hub.remove_remote(&channel, from),
+            Mail::Publish { from, request, publish } => {
+                self.put_in_order(&publish.channel, &publish.data, &publish.publisher);
+                self.letters.tell(from, Mail::Published { request });
+            }
+            Mail::Published { request } => self.published(request),
+            Mail::Publication { channel, frame } => {
+                if let Some(channel) = self.hub.find(&channel) {
+                    self.deliver(channel, &Payload::from(frame));
+                }
+            }
+            Mail::Gap { channel } => self.gap(&channel),
+            Mail::Census { from, request, channel } => {
+                let people = self.people(&channel);
+                self.letters.tell(from, Mail::Counted { request, people });
+            }
+            Mail::Counted { request, people } => self.counted(request, people),
+            Mail::Drain { window } => self.start_drain(window),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a shard may decide by, already checked. Shards know this and nothing of the configuration.
+
+use crate::http::OriginPolicy;
+use crate::ids::CoreId;
+use crate::limits;
+use std::rc::Rc;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct ShardOptions {
+    pub core: CoreId,
+    pub core_count: u16,
+    /// Seed of this core's randomness: client ids, phases of pings.
+    pub seed: u64,
+    /// The same on all cores: decides which core owns a channel.
+    pub hash_seed: u64,
+    /// Sent in the connect result.
+    pub version: &'static str,
+    pub echo: bool,
+    pub origins: Rc<OriginPolicy>,
+    /// Upgrades a second on this core; beyond: 503.
+    pub handshake_rate: Option<u32>,
+    pub handshake_max: Duration,
+    pub message_max: Duration,
+    pub close_max: Duration,
+    pub message_bytes_max: u32,
+    pub outbox_bytes_max: u32,
+    pub stale_max: Duration,
+    /// Zero: no pings.
+    pub ping_interval: Duration,
+    pub pong_max: Duration,
+    pub anonymous: bool,
+    pub channels_per_client_max: u32,
+    pub channel_name_bytes_max: usize,
+    pub channels: ChannelPolicy,
+}
+
+/// What clients may do in a channel. Names and meaning are Centrifugo's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChannelPolicy {
+    pub presence: bool,
+    pub subscribe: Permission,
+    pub publish: Permission,
+    pub see_presence: Permission,
+}
+
+/// `for_client` and `for_subscriber` open the door, `for_anonymous` lets users without an id through it too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Permission {
+    pub for_client: bool,
+    pub for_subscriber: bool,
+    pub for_anonymous: bool,
+}
+
+impl Permission {
+    pub const ALL: Self = Self { for_client: true, for_subscriber: true, for_anonymous: true };
+
+    pub const fn allows(self, is_anonymous: bool, is_subscriber: bool) -> bool {
+        (self.for_client || (self.for_subscriber && is_subscriber)) && (self.for_anonymous || !is_anonymous)
+    }
+}
+
+impl ShardOptions {
+    /// Everything allowed, every limit at its default: for tests and the simulator.
+    pub fn open(core: CoreId, core_count: u16, seed: u64) -> Self {
+        Self {
+            core,
+            core_count,
+            seed,
+            hash_seed: 0,
+            version: "test",
+            echo: true,
+            origins: Rc::new(OriginPolicy::SameHost),
+            handshake_rate: None,
+            handshake_max: Duration::from_millis(limits::HANDSHAKE_MS_MAX),
+            message_max: Duration::from_millis(limits::MESSAGE_MS_MAX),
+            close_max: Duration::from_millis(limits::CLOSE_MS_MAX),
+            message_bytes_max: limits::MESSAGE_BYTES_MAX,
+            outbox_bytes_max: limits::OUTBOX_BYTES_MAX,
+            stale_max: Duration::from_millis(limits::STALE_MS_MAX),
+            ping_interval: Duration::from_millis(limits::PING_INTERVAL_MS),
+            pong_max: Duration::from_millis(limits::PONG_MS_MAX),
+            anonymous: true,
+            channels_per_client_max: limits::CHANNELS_PER_CLIENT_MAX,
+            channel_name_bytes_max: limits::CHANNEL_NAME_BYTES_MAX,
+            channels: ChannelPolicy {
+                presence: true,
+                subscribe: Permission::ALL,
+                publish: Permission::ALL,
+                see_presence: Permission::ALL,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anonymous_users_need_a_permission_of_their_own() {
+        let permission = Permission { for_client: true, for_subscriber: false, for_anonymous: false };
+        assert!(permission.allows(false, false));
+        assert!(!permission.allows(true, true));
+    }
+
+    #[test]
+    fn subscribers_may_do_what_strangers_may_not() {
+        let permission = Permission { for_client: false, for_subscriber: true, for_anonymous: true };
+        assert!(permission.allows(true, true));
+        assert!(!permission.allows(false, false));
+    }
+}

@@ -1,0 +1,56 @@
+//! What goes into a shard and what comes out: the seam between the machine and whatever drives it.
+//! Contract: after any number of `handle` and `advance`, one full `drain` before the driver sleeps.
+
+use super::mail::Mail;
+use crate::ids::ConnId;
+use crate::payload::Payload;
+
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Bytes of the peer; they are unmasked where they lie.
+    Received {
+        conn: ConnId,
+        bytes: &'a mut [u8],
+    },
+    /// The peer has finished sending.
+    Ended {
+        conn: ConnId,
+    },
+    /// The network has ended the connection: reset, timed out.
+    Broken {
+        conn: ConnId,
+    },
+    /// The send that was under way is done to its last byte.
+    Sent {
+        conn: ConnId,
+    },
+    /// `Close` or `HandOver` is done and no completion is outstanding: the slot is free.
+    Closed {
+        conn: ConnId,
+    },
+    Mail(Mail),
+}
+
+#[derive(Debug)]
+pub enum Output {
+    /// At most one per connection until its `Sent`.
+    Send { conn: ConnId, payload: Payload },
+    /// Send FIN; everything has been sent.
+    Shutdown { conn: ConnId },
+    /// Cancel what is pending, then close; answer with `Closed`.
+    Close { conn: ConnId },
+    /// Stop reading and give the socket with these bytes to the control plane; answer with `Closed`.
+    HandOver { conn: ConnId, received: Vec<u8> },
+    /// Stop accepting: the node drains.
+    StopAccepting,
+    /// The last connection has gone and no more will come.
+    Finished,
+}
+
+/// Whether there is room for another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    Welcome,
+    /// Refused with 503 as soon as its head is there.
+    Surplus,
+}

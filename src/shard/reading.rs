@@ -1,0 +1,130 @@
+//! Frames of an open connection. RFC 6455 sections 5 and 6.2.
+//! Invariant: events are handled in order, and none after the one that ended the connection.
+
+use super::Shard;
+use crate::conn::Phase;
+use crate::ids::ConnId;
+use crate::proto::Disconnect;
+use crate::ws::{CloseCode, Event, Kind, Opcode};
+use std::mem;
+
+/// Whether the next event is of interest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Read,
+    Stop,
+}
+
+impl Shard {
+    pub(super) fn read_frames(&mut self, id: ConnId, mut input: &mut [u8]) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        // Events borrow from the reader while they change everything else of the shard.
+        let mut reader = mem::take(&mut conn.reader);
+        loop {
+            let len = input.len();
+            let mut rest = &mut *input;
+            let then = match reader.next(&mut rest, &self.read, &mut self.pool) {
+                Ok(Some(event)) => {
+                    let left = rest.len();
+                    let then = self.event(id, event);
+                    input = input.get_mut(len - left..).unwrap_or_default();
+                    then
+                }
+                Ok(None) => break,
+                Err(violation) => {
+                    self.fail(id, violation.code(), &violation.to_string());
+                    Then::Stop
+                }
+            };
+            if then == Then::Stop {
+                reader.release(&mut self.pool);
+                return;
+            }
+        }
+        self.keep_reader(id, reader);
+    }
+
+    /// Puts the reader back and lets the deadline of a half-received message run.
+    fn keep_reader(&mut self, id: ConnId, mut reader: crate::ws::Reader) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return reader.release(&mut self.pool);
+        };
+        let is_idle = reader.is_idle();
+        conn.reader = reader;
+        if is_idle || !conn.is_open() {
+            conn.message_due = None;
+        } else if conn.message_due.is_none() {
+            conn.message_due = Some(self.now + self.options.message_max);
+            self.wheel.arm(id.slot, conn.next_due());
+        }
+    }
+
+    fn event(&mut self, id: ConnId, event: Event<'_>) -> Then {
+        let Some(conn) = self.conns.get(id) else {
+            return Then::Stop;
+        };
+        match (&conn.phase, event) {
+            (Phase::Echo | Phase::Client(_) | Phase::Closing, Event::Close(code, _)) => {
+                self.peer_closed(id, code);
+                return Then::Stop;
+            }
+            (Phase::Echo, Event::Message(kind, bytes)) => {
+                self.stats.messages_in += 1;
+                self.answer(id, kind.into(), bytes);
+            }
+            (Phase::Client(_), Event::Message(Kind::Text, bytes)) => {
+                self.stats.messages_in += 1;
+                self.commands(id, bytes);
+            }
+            (Phase::Client(_), Event::Message(Kind::Binary, _)) => {
+                self.close(
+                    id,
+                    Some(CloseCode::UNSUPPORTED_DATA),
+                    "this session speaks JSON in text messages",
+                );
+            }
+            (Phase::Echo | Phase::Client(_), Event::Ping(bytes)) => self.answer(id, Opcode::Pong, bytes),
+            (Phase::Echo, Event::Pong(_)) => {
+                self.pong(id);
+            }
+            (Phase::Client(session), Event::Pong(_)) => {
+                // A protocol ping is answered by the protocol; a native one by its frame.
+                if session.native_pings {
+                    self.pong(id);
+                }
+            }
+            // Our close frame is out: what the peer had sent before it saw that is not for us any more.
+            (Phase::Closing, Event::Message(..) | Event::Ping(_) | Event::Pong(_)) => {}
+            (Phase::Head(_) | Phase::Lingering { .. } | Phase::Leaving, _) => return Then::Stop,
+        }
+        match self.conns.get(id).map(|conn| &conn.phase) {
+            Some(Phase::Echo | Phase::Client(_) | Phase::Closing) => Then::Read,
+            Some(Phase::Head(_) | Phase::Lingering { .. } | Phase::Leaving) | None => Then::Stop,
+        }
+    }
+
+    /// Commands of one message.
+    fn commands(&mut self, id: ConnId, message: &[u8]) {
+        let Some(codec) = self.conns.get(id).and_then(|conn| conn.session()).map(|session| session.codec)
+        else {
+            return;
+        };
+        for command in codec.decode(message) {
+            let verdict = match command {
+                Ok(command) => {
+                    self.stats.commands += 1;
+                    self.command(id, command)
+                }
+                Err(_) => Err(Disconnect::BadRequest),
+            };
+            if let Err(disconnect) = verdict {
+                return self.disconnect(id, disconnect);
+            }
+            if !self.conns.get(id).is_some_and(|conn| conn.is_open()) {
+                return;
+            }
+        }
+    }
+}
