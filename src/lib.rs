@@ -9,6 +9,7 @@ pub mod config;
 pub mod conn;
 pub mod control;
 pub mod driver;
+pub mod fatal;
 pub mod http;
 pub mod hub;
 pub mod ids;

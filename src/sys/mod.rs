@@ -1,10 +1,13 @@
 //! Everything unsafe and every system call. Exports safe types only.
 //! Each block carries its `// SAFETY:`; nothing above this layer needs one.
 
+pub mod affinity;
 mod bufring;
 pub mod clock;
 pub mod doorbell;
 pub mod mailbox;
 pub mod park;
+pub mod probe;
 pub mod ring;
+pub mod rlimit;
 pub mod socket;

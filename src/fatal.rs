@@ -1,0 +1,118 @@
+//! What the environment refuses at start. Each refusal names its cause, the command that mends it and an exit code of
+//! its own, so that a supervisor can tell them apart.
+//! Invariant: nothing here is caused by a peer, and nothing here happens after the server listens.
+
+use crate::sys::probe::Refusal;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    #[error("the configuration has {}\n  {}", counted(problems.len()), problems.join("\n  "))]
+    Config { file: Option<PathBuf>, problems: Vec<String> },
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    ConfigUnreadable { path: PathBuf, source: io::Error },
+    #[error("{address} is in use by another process")]
+    AddressInUse { address: SocketAddr },
+    #[error("this process may not listen on {address}: ports below 1024 are privileged")]
+    AddressForbidden { address: SocketAddr },
+    #[error("{address} is not an address of this machine")]
+    AddressUnknown { address: SocketAddr },
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("io_uring is refused: {0}")]
+    Ring(Refusal),
+    #[error("at most {have_bytes} bytes of memory may be locked, and {need_bytes} are needed")]
+    LockedMemory { have_bytes: u64, need_bytes: u64 },
+    #[error("at most {have} descriptors may be open, and {need} are needed before the first client")]
+    Descriptors { have: u64, need: u64 },
+    #[error("CPU {cpu} is outside of the mask of this process ({allowed})")]
+    Cpu { cpu: usize, allowed: String },
+    #[error("the executor on CPU {cpu} did not start: {cause}")]
+    Core { cpu: usize, cause: String },
+    #[error("the control plane did not start: {cause}")]
+    Control { cause: String },
+    #[error("cannot write the ready file {}: {source}", path.display())]
+    ReadyFile { path: PathBuf, source: io::Error },
+}
+
+impl Fatal {
+    /// Gives a refused bind or listen its name.
+    pub fn listen(address: SocketAddr, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Self::AddressInUse { address }
+        } else if source.kind() == io::ErrorKind::PermissionDenied {
+            Self::AddressForbidden { address }
+        } else if source.kind() == io::ErrorKind::AddrNotAvailable {
+            Self::AddressUnknown { address }
+        } else {
+            Self::Listen { address, source }
+        }
+    }
+
+    /// The status that the process ends with. 1 is a verdict of `doctor`, 101 a panic.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config { .. } => 2,
+            Self::ConfigUnreadable { .. } => 3,
+            Self::AddressInUse { .. } => 4,
+            Self::AddressForbidden { .. } => 5,
+            Self::AddressUnknown { .. } => 6,
+            Self::Listen { .. } => 7,
+            Self::Ring(_) => 8,
+            Self::LockedMemory { .. } => 9,
+            Self::Descriptors { .. } => 10,
+            Self::Cpu { .. } => 11,
+            Self::Core { .. } => 12,
+            Self::Control { .. } => 13,
+            Self::ReadyFile { .. } => 14,
+        }
+    }
+
+    /// What to do about it: a sentence, with the command where there is one.
+    pub fn fix(&self) -> String {
+        match self {
+            Self::Config { file, .. } => {
+                let file = file.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default();
+                format!("correct the lines above, then run `ringway check-config{file}`")
+            }
+            Self::ConfigUnreadable { path, .. } => {
+                format!("check the path and who may read it: `ls -l {}`", path.display())
+            }
+            Self::AddressInUse { address } => format!(
+                "find the process with `ss --listening --tcp --processes 'sport = :{0}'`, \
+                 or choose another port with --listen or --internal",
+                address.port()
+            ),
+            Self::AddressForbidden { .. } => "use a port from 1024 up, or allow low ports with \
+                `setcap cap_net_bind_service=+ep $(command -v ringway)` or AmbientCapabilities=CAP_NET_BIND_SERVICE"
+                .to_owned(),
+            Self::AddressUnknown { .. } => {
+                "list the addresses with `ip -brief address`, or listen on 0.0.0.0".to_owned()
+            }
+            Self::Listen { .. } | Self::Core { .. } | Self::Control { .. } => {
+                "run `ringway doctor`; it names what this machine lacks".to_owned()
+            }
+            Self::Ring(refusal) => refusal.fix(),
+            Self::LockedMemory { need_bytes, .. } => format!(
+                "run `ulimit -l {}` before, or set LimitMEMLOCK=64M in the systemd unit",
+                need_bytes.div_ceil(1024)
+            ),
+            Self::Descriptors { .. } => {
+                "run `ulimit -n 1048576` before, or set LimitNOFILE=1048576 in the systemd unit".to_owned()
+            }
+            Self::Cpu { allowed, .. } => {
+                format!("choose among the CPUs {allowed} with --cores, or widen the mask of the process (taskset, cpuset)")
+            }
+            Self::ReadyFile { path, .. } => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                format!("check that its folder exists and can be written: `ls -ld {}`", folder.map_or_else(|| ".".into(), |folder| folder.display().to_string()))
+            }
+        }
+    }
+}
+
+fn counted(problems: usize) -> String {
+    if problems == 1 { "a problem".to_owned() } else { format!("{problems} problems") }
+}
