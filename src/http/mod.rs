@@ -8,6 +8,8 @@ mod authority;
 mod extensions;
 mod head;
 mod origin;
+#[cfg(test)]
+mod properties;
 mod refusal;
 mod scan;
 mod upgrade;

@@ -5,12 +5,18 @@
 //! Knows nothing of sockets, clocks, channels or the HTTP head that came before.
 
 mod close;
+#[cfg(test)]
+mod differential;
 mod header;
 mod mask;
 mod opcode;
 mod partial;
 mod pool;
+#[cfg(test)]
+mod properties;
 mod reader;
+#[cfg(test)]
+mod transcript;
 mod utf8;
 mod violation;
 mod writer;

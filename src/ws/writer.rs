@@ -59,3 +59,54 @@ fn append_head(out: &mut Vec<u8>, opcode: Opcode, payload_len: usize, masked: u8
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(append: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        append(&mut out);
+        out
+    }
+
+    /// RFC 6455 section 5.2: "the minimal number of bytes MUST be used to encode the length".
+    #[test]
+    fn the_length_takes_its_shortest_form() {
+        for (len, header) in [
+            (0, &b"\x82\0"[..]),
+            (125, b"\x82\x7d"),
+            (126, b"\x82\x7e\0\x7e"),
+            (0xffff, b"\x82\x7e\xff\xff"),
+            (0x1_0000, b"\x82\x7f\0\0\0\0\0\x01\0\0"),
+        ] {
+            assert_eq!(made(|out| append_header(out, Opcode::Binary, len)), header);
+        }
+    }
+
+    /// RFC 6455 section 5.7.
+    #[test]
+    fn the_examples_of_the_rfc_are_made() {
+        assert_eq!(made(|out| append_frame(out, Opcode::Text, b"Hello")), b"\x81\x05Hello");
+        assert_eq!(
+            made(|out| append_masked_frame(out, Opcode::Text, b"Hello", [0x37, 0xfa, 0x21, 0x3d])),
+            b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
+        );
+    }
+
+    /// RFC 6455 section 5.5.
+    #[test]
+    fn a_control_frame_never_exceeds_its_limit() {
+        let long = [7; 300];
+        assert_eq!(made(|out| append_frame(out, Opcode::Pong, &long))[..2], [0x8a, 125]);
+        let reason = "ß".repeat(100);
+        let close = made(|out| append_close(out, Some(CloseCode::GOING_AWAY), &reason));
+        assert_eq!(close[..4], [0x88, 124, 0x03, 0xe9]);
+        assert_eq!(std::str::from_utf8(&close[4..]), Ok("ß".repeat(61).as_str()));
+    }
+
+    #[test]
+    fn a_close_without_a_code_is_empty() {
+        assert_eq!(made(|out| append_close(out, None, "unsaid")), b"\x88\0");
+    }
+}

@@ -2,63 +2,10 @@
 
 use super::*;
 use crate::limits::CONTROL_BYTES_MAX;
-use crate::ws::{append_frame, append_masked_frame};
+use crate::ws::append_frame;
+use crate::ws::transcript::{KEY, Seen, binary, frame, frames, read_chunks, text};
 
-const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 const OPTIONS: ReadOptions = ReadOptions { role: Role::Server, message_bytes_max: 1024, empty_frames_max: 4 };
-
-/// An event that owns its payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Seen {
-    Message(Kind, Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<u16>, String),
-    Violation(Violation),
-}
-
-impl From<Event<'_>> for Seen {
-    fn from(event: Event<'_>) -> Self {
-        match event {
-            Event::Message(kind, payload) => Self::Message(kind, payload.to_vec()),
-            Event::Ping(payload) => Self::Ping(payload.to_vec()),
-            Event::Pong(payload) => Self::Pong(payload.to_vec()),
-            Event::Close(code, reason) => {
-                Self::Close(code.map(CloseCode::get), String::from_utf8(reason.to_vec()).unwrap())
-            }
-        }
-    }
-}
-
-fn text(text: &str) -> Seen {
-    Seen::Message(Kind::Text, text.as_bytes().to_vec())
-}
-
-fn binary(payload: &[u8]) -> Seen {
-    Seen::Message(Kind::Binary, payload.to_vec())
-}
-
-/// Reads until the input ends, a close or a violation; the second figure is how many bytes were in by then.
-fn read_chunks<'a>(options: &ReadOptions, chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, usize) {
-    let (mut reader, mut pool, mut seen, mut received) = (Reader::new(), Pool::new(), Vec::new(), 0);
-    for chunk in chunks {
-        received += chunk.len();
-        let mut chunk = chunk.to_vec();
-        let mut input = chunk.as_mut_slice();
-        loop {
-            match reader.next(&mut input, options, &mut pool) {
-                Ok(Some(event)) => seen.push(event.into()),
-                Ok(None) => break,
-                Err(violation) => seen.push(Seen::Violation(violation)),
-            }
-            if matches!(seen.last(), Some(Seen::Close(..) | Seen::Violation(_))) {
-                return (seen, received);
-            }
-        }
-        assert!(input.is_empty(), "None means that the input is used up");
-    }
-    (seen, received)
-}
 
 /// The events of these bytes, which must not depend on how they are cut.
 #[track_caller]
@@ -77,18 +24,6 @@ fn read(options: &ReadOptions, bytes: &[u8]) -> Vec<Seen> {
 fn violates(bytes: &[u8], violation: Violation, needed: usize) {
     assert_eq!(read(&OPTIONS, bytes), [Seen::Violation(violation)]);
     assert_eq!(read_chunks(&OPTIONS, bytes.chunks(1)).1, needed, "told late or early");
-}
-
-/// A masked frame made of a first byte and a payload.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    append_masked_frame(&mut out, Opcode::Binary, payload, KEY);
-    out[0] = first;
-    out
-}
-
-fn frames(parts: &[(u8, &[u8])]) -> Vec<u8> {
-    parts.iter().flat_map(|(first, payload)| frame(*first, payload)).collect()
 }
 
 /// RFC 6455 section 5.7.
