@@ -14,6 +14,7 @@ pub mod http;
 pub mod hub;
 pub mod ids;
 pub mod limits;
+pub mod pages;
 pub mod payload;
 pub mod proto;
 pub mod server;

@@ -1,10 +1,240 @@
-//! Placeholder.
+//! Wiring: from a checked configuration to running cores, and the order of starting and stopping.
+//!
+//! Start: limits and probes, then addresses, then the control plane, then the cores; ready only when all of them
+//! listen. Stop: the control plane hears the signal and mails a drain to every core; each ends when its last client
+//! has gone; then the control plane ends.
 
+use crate::cli::banner::{BannerFacts, banner};
+use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
+use crate::control::{self, Control, ControlError, ControlOptions, Handover, Lifecycle, NodeView};
+use crate::driver::{Admissions, Core, Station};
 use crate::fatal::Fatal;
+use crate::http::OriginPolicy;
+use crate::ids::CoreId;
+use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT};
+use crate::shard::mail::Mail;
+use crate::shard::{ChannelPolicy, Permission, ShardOptions};
+use crate::stats::Published;
+use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
+use crate::sys::rlimit::Limit;
+use crate::sys::{entropy, probe, rlimit, socket};
+use crossbeam_channel::bounded;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Runs until a signal ends it.
 pub fn run(config: Config, warnings: Vec<Warning>) -> Result<(), Fatal> {
-    drop((config, warnings));
-    Ok(())
+    let features = probe::probe().map_err(Fatal::Ring)?;
+    let descriptors = rlimit::raise_descriptors().unwrap_or_else(|_| rlimit::descriptors());
+    let _ = rlimit::raise_locked_memory();
+    let admissions = Arc::new(Admissions::new(connection_limit(&config, descriptors)?));
+    let listen = config.listen.public;
+    let public = socket::reserve(listen).map_err(|source| Fatal::listen(listen, source))?;
+
+    let node = Node::new(&config).map_err(|source| Fatal::Control { cause: source.to_string() })?;
+    let (control, cores) = node.start(&config, public, &admissions)?;
+    let facts = BannerFacts {
+        public,
+        internal: control.internal,
+        cores: &config.cores,
+        features: &features,
+        descriptors,
+        echo: config.routes.echo,
+        pages: config.routes.pages,
+        warnings: &warnings,
+        paint: Paint::stderr(),
+    };
+    eprint!("{}", banner(&facts));
+    announce(&config, public, control.internal)?;
+
+    let mut ended = Ok(());
+    for (core, cpu) in cores.into_iter().zip(&config.cores) {
+        let result = core.join().map_err(|source| Fatal::Core { cpu: *cpu, cause: source.to_string() });
+        ended = ended.and(result);
+    }
+    control.finish();
+    ended
 }
+
+/// The ends of everything that the threads of a node share.
+struct Node {
+    mailboxes: Vec<Mailbox<Mail>>,
+    inboxes: Vec<Inbox<Mail>>,
+    handovers: (Mailbox<Handover>, Inbox<Handover>),
+    published: Vec<Arc<Published>>,
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl Node {
+    fn new(config: &Config) -> io::Result<Self> {
+        let count = config.cores.len();
+        let mut pairs = Vec::with_capacity(count);
+        for _ in 0..count {
+            pairs.push(mailbox(MAIL_COUNT_MAX)?);
+        }
+        let (mailboxes, inboxes) = pairs.into_iter().unzip();
+        Ok(Self {
+            mailboxes,
+            inboxes,
+            handovers: mailbox(HANDOVER_COUNT_MAX)?,
+            published: (0..count).map(|_| Arc::default()).collect(),
+            lifecycle: Arc::default(),
+        })
+    }
+
+    fn start(
+        self,
+        config: &Config,
+        public: SocketAddr,
+        admissions: &Arc<Admissions>,
+    ) -> Result<(Control, Vec<Core>), Fatal> {
+        let Self { mailboxes, inboxes, handovers: (to_control, handovers), published, lifecycle } = self;
+        let options = ControlOptions {
+            internal: config.listen.internal,
+            pages: config.routes.pages,
+            stop_max: config.shutdown.timeout,
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        let view = NodeView {
+            published: published.clone(),
+            cpus: config.cores.clone(),
+            driver: "uring",
+            lifecycle: Arc::clone(&lifecycle),
+        };
+        let stop = drain(mailboxes.clone(), config.shutdown.drain_window);
+        let control = control::spawn(options, view, handovers, stop).map_err(control_fatal)?;
+
+        let (ready, started) = bounded(config.cores.len());
+        let hash_seed = entropy::seed();
+        let mut cores = Vec::with_capacity(config.cores.len());
+        for (index, mail) in inboxes.into_iter().enumerate() {
+            let cpu = config.cores.get(index).copied().unwrap_or_default();
+            let station = Station {
+                cpu,
+                listen: public,
+                shard: shard_options(config, CoreId(index as u16), hash_seed)?,
+                mail,
+                cores: mailboxes.clone(),
+                control: to_control.clone(),
+                published: published.get(index).map(Arc::clone).unwrap_or_default(),
+                admissions: Arc::clone(admissions),
+                ready: ready.clone(),
+            };
+            let core = Core::spawn(station)
+                .map_err(|source| Fatal::Core { cpu, cause: source.to_string() })?;
+            cores.push(core);
+        }
+        drop(ready);
+        for &cpu in &config.cores {
+            let told = started.recv().map_err(|_| Fatal::Core { cpu, cause: String::from("it ended at once") })?;
+            told.map_err(|source| Fatal::listen(public, source))?;
+        }
+        lifecycle.set_ready();
+        Ok((control, cores))
+    }
+}
+
+/// What the first signal does.
+fn drain(mailboxes: Vec<Mailbox<Mail>>, window: Duration) -> impl Fn() + Send + 'static {
+    move || {
+        for mailbox in &mailboxes {
+            // A core so far behind that its mailbox is full is given a moment; the hard deadline covers the rest.
+            let mut letter = Mail::Drain { window };
+            while let Err(returned) = mailbox.post(letter) {
+                letter = returned;
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+fn shard_options(config: &Config, core: CoreId, hash_seed: u64) -> Result<ShardOptions, Fatal> {
+    let Config { client, websocket, channel, .. } = config;
+    let core_count = config.cores.len() as u16;
+    let origins = OriginPolicy::new(&client.allowed_origins).map_err(|error| Fatal::Config {
+        file: None,
+        problems: vec![format!("client.allowed_origins: {error}")],
+    })?;
+    let rules = &channel.without_namespace;
+    let rate = client.connection_rate_limit.div_ceil(u32::from(core_count));
+    Ok(ShardOptions {
+        core,
+        core_count,
+        seed: entropy::seed(),
+        hash_seed,
+        version: concat!("Ringway ", env!("CARGO_PKG_VERSION")),
+        echo: config.routes.echo,
+        origins: Arc::new(origins),
+        handshake_rate: (rate > 0).then_some(rate),
+        handshake_max: websocket.handshake_timeout,
+        message_max: websocket.message_timeout,
+        close_max: websocket.close_timeout,
+        message_bytes_max: websocket.message_size_limit,
+        outbox_bytes_max: client.queue_max_size,
+        stale_max: client.stale_close_delay,
+        ping_interval: client.ping_interval,
+        pong_max: client.pong_timeout,
+        anonymous: client.allow_anonymous_connect_without_token,
+        channels_per_client_max: client.channel_limit,
+        channel_name_bytes_max: channel.max_length as usize,
+        channels: ChannelPolicy {
+            presence: rules.presence,
+            subscribe: Permission {
+                for_client: rules.allow_subscribe_for_client,
+                for_subscriber: false,
+                for_anonymous: rules.allow_subscribe_for_anonymous,
+            },
+            publish: Permission {
+                for_client: rules.allow_publish_for_client,
+                for_subscriber: rules.allow_publish_for_subscriber,
+                for_anonymous: rules.allow_publish_for_anonymous,
+            },
+            see_presence: Permission {
+                for_client: rules.allow_presence_for_client,
+                for_subscriber: rules.allow_presence_for_subscriber,
+                for_anonymous: rules.allow_presence_for_anonymous,
+            },
+        },
+    })
+}
+
+/// The configured limit, or as many as descriptors allow.
+fn connection_limit(config: &Config, descriptors: Limit) -> Result<u32, Fatal> {
+    let room = descriptors.soft.saturating_sub(RESERVED_DESCRIPTOR_COUNT);
+    if room == 0 {
+        return Err(Fatal::Descriptors { have: descriptors.soft, need: RESERVED_DESCRIPTOR_COUNT });
+    }
+    let room = u32::try_from(room).unwrap_or(u32::MAX);
+    Ok(if config.client.connection_limit == 0 { room } else { config.client.connection_limit.min(room) })
+}
+
+/// Tells a waiting script where we listen: written beside and renamed, so that nobody reads half a line.
+fn announce(config: &Config, public: SocketAddr, internal: SocketAddr) -> Result<(), Fatal> {
+    let Some(path) = &config.ready_file else {
+        return Ok(());
+    };
+    let line = format!(
+        "{{\"public\":\"{public}\",\"internal\":\"{internal}\",\"pid\":{}}}\n",
+        std::process::id()
+    );
+    let draft = path.with_extension("draft");
+    fs::write(&draft, line)
+        .and_then(|()| fs::rename(&draft, path))
+        .map_err(|source| Fatal::ReadyFile { path: path.clone(), source })
+}
+
+fn control_fatal(error: ControlError) -> Fatal {
+    match error {
+        ControlError::Bind { address, source } => Fatal::listen(address, source),
+        ControlError::Reactor(source) | ControlError::Thread(source) => {
+            Fatal::Control { cause: source.to_string() }
+        }
+    }
+}
+
+/// Plain HTTP connections on their way to the control plane.
+const HANDOVER_COUNT_MAX: usize = 1024;

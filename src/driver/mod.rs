@@ -1,1 +1,64 @@
-//! Placeholder.
+//! Runs a shard on a core: the only place that sees a ring, an executor and a clock at once.
+//!
+//! A driver owns sockets and requests; the shard owns everything that has a meaning. What a driver has to offer is
+//! `shard::Input` and `shard::Output`, so that another one (a plain thread on epoll) can stand beside this one.
+
+mod admission;
+mod sockets;
+mod uring;
+
+pub use admission::Admissions;
+
+use crate::control::Handover;
+use crate::shard::ShardOptions;
+use crate::shard::mail::Mail;
+use crate::stats::Published;
+use crate::sys::mailbox::{Inbox, Mailbox};
+use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Everything that a core needs from the outside.
+pub struct Station {
+    /// The CPU that the core is pinned to.
+    pub cpu: usize,
+    pub listen: SocketAddr,
+    pub shard: ShardOptions,
+    pub mail: Inbox<Mail>,
+    /// Mailboxes of all cores, by core.
+    pub cores: Vec<Mailbox<Mail>>,
+    pub control: Mailbox<Handover>,
+    pub published: Arc<Published>,
+    pub admissions: Arc<Admissions>,
+    /// Told once, when the core listens or cannot.
+    pub ready: crossbeam_channel::Sender<io::Result<()>>,
+}
+
+/// A running core.
+pub struct Core(ExecutorJoinHandle<io::Result<()>>);
+
+impl Core {
+    /// Starts the executor on its own pinned thread.
+    pub fn spawn(station: Station) -> io::Result<Self> {
+        let executor = LocalExecutorBuilder::new(Placement::Fixed(station.cpu))
+            .name("ringway")
+            .io_memory(EXECUTOR_MEMORY_BYTES)
+            .spawn(move || uring::run(station))
+            .map_err(into_io)?;
+        Ok(Self(executor))
+    }
+
+    /// Waits until the core has drained.
+    pub fn join(self) -> io::Result<()> {
+        self.0.join().map_err(into_io)?
+    }
+}
+
+fn into_io(error: GlommioError<()>) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+/// The executor reads eight bytes from a doorbell and nothing else: its default of 10 MiB would be registered memory
+/// that nobody uses.
+const EXECUTOR_MEMORY_BYTES: usize = 64 << 10;

@@ -2,9 +2,9 @@
 //! Invariant: an id finds its connection only while the generation matches; a freed slot starts a new generation, so
 //! that a late completion or letter for the earlier tenant finds nobody.
 
-use super::pages::Pages;
 use crate::conn::Conn;
 use crate::ids::ConnId;
+use crate::pages::Pages;
 
 #[derive(Debug, Default)]
 pub struct Conns {

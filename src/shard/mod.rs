@@ -17,7 +17,6 @@ mod handshake;
 mod letters;
 pub mod mail;
 pub mod options;
-mod pages;
 mod port;
 mod publishing;
 mod random;

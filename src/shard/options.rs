@@ -3,7 +3,7 @@
 use crate::http::OriginPolicy;
 use crate::ids::CoreId;
 use crate::limits;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct ShardOptions {
     /// Sent in the connect result.
     pub version: &'static str,
     pub echo: bool,
-    pub origins: Rc<OriginPolicy>,
+    pub origins: Arc<OriginPolicy>,
     /// Upgrades a second on this core; beyond: 503.
     pub handshake_rate: Option<u32>,
     pub handshake_max: Duration,
@@ -70,7 +70,7 @@ impl ShardOptions {
             hash_seed: 0,
             version: "test",
             echo: true,
-            origins: Rc::new(OriginPolicy::SameHost),
+            origins: Arc::new(OriginPolicy::SameHost),
             handshake_rate: None,
             handshake_max: Duration::from_millis(limits::HANDSHAKE_MS_MAX),
             message_max: Duration::from_millis(limits::MESSAGE_MS_MAX),

@@ -3,7 +3,7 @@
 //! Invariant: a slot stands in the bucket of its tick or nowhere; nothing fires before its time, and at most one tick
 //! late. Arming, re-arming and firing cost the same whatever the number of connections; between ticks nothing runs.
 
-use super::pages::Pages;
+use crate::pages::Pages;
 use crate::time::Moment;
 
 /// Resolution: pings of a tick share one wake-up.

@@ -5,6 +5,7 @@ pub mod affinity;
 mod bufring;
 pub mod clock;
 pub mod doorbell;
+pub mod entropy;
 pub mod mailbox;
 pub mod park;
 pub mod probe;

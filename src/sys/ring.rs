@@ -6,7 +6,8 @@
 //! Knows nothing of connections: a `Token` comes back as it went in.
 #![expect(unsafe_code, reason = "queues share memory with the kernel")]
 
-use super::bufring::{BufferRing, Chunk, GROUP};
+pub use super::bufring::Chunk;
+use super::bufring::{BufferRing, GROUP};
 use crate::payload::Payload;
 use crate::time::Moment;
 use io_uring::types::{Fd, TimeoutFlags, Timespec};
@@ -230,6 +231,11 @@ impl Ring {
     pub fn is_waiting(&mut self) -> bool {
         let queue = self.uring.submission();
         queue.taskrun() || queue.cq_overflow()
+    }
+
+    /// Whether a completion waits, here or in the kernel.
+    pub fn is_ready(&mut self) -> bool {
+        self.is_waiting() || !self.uring.completion().is_empty()
     }
 
     /// Whether the kernel had more completions than the queue takes: those are late, not lost.

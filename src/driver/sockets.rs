@@ -1,0 +1,127 @@
+//! The sockets of one core, by the slot that the shard gave them.
+//!
+//! Invariant: a slot is given back only when no request of its socket is outstanding, so a completion always finds
+//! the socket that it belongs to, or by its generation nobody.
+
+use crate::ids::ConnId;
+use crate::pages::Pages;
+use crate::sys::ring::{FlightId, Token};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) id: ConnId,
+    fd: OwnedFd,
+    pub(super) wait: Wait,
+    pub(super) exit: Exit,
+    /// Readable events in a row that came soon after one another.
+    pub(super) streak: u8,
+    /// When something was read last, in coarse ticks.
+    pub(super) read_at: u32,
+    /// Bytes of the payload under way that an earlier send has taken.
+    pub(super) sent: u32,
+    pub(super) flight: Option<FlightId>,
+}
+
+/// How the socket waits for bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// No request is outstanding.
+    Nothing,
+    /// Parked: a multishot poll, the cheapest in memory.
+    Poll,
+    /// Hot: a multishot receive, the cheapest per message.
+    Receive,
+    /// A poll that was cancelled and has not completed for the last time.
+    PollEnding,
+    /// The same for a receive.
+    ReceiveEnding,
+}
+
+/// What happens to the socket once nothing is outstanding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    Stay,
+    Close,
+    HandOver,
+}
+
+impl Socket {
+    pub(super) fn new(id: ConnId, fd: OwnedFd) -> Self {
+        let (wait, exit) = (Wait::Nothing, Exit::Stay);
+        Self { id, fd, wait, exit, streak: 0, read_at: 0, sent: 0, flight: None }
+    }
+
+    pub(super) fn raw(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.exit != Exit::Stay && self.wait == Wait::Nothing && self.flight.is_none()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sockets(Pages<Option<Socket>>);
+
+impl Sockets {
+    pub(super) fn insert(&mut self, socket: Socket) {
+        let slot = socket.id.index();
+        while self.0.len() <= slot {
+            self.0.push(None);
+        }
+        self.0[slot] = Some(socket);
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Socket> {
+        self.0.get_mut(id.index())?.as_mut().filter(|socket| socket.id == id)
+    }
+
+    pub(super) fn by_token(&mut self, token: Token) -> Option<&mut Socket> {
+        self.get_mut(id_of(token))
+    }
+
+    pub(super) fn at_slot(&mut self, slot: u32) -> Option<&mut Socket> {
+        self.0.get_mut(slot as usize)?.as_mut()
+    }
+
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<Socket> {
+        self.0.get_mut(id.index())?.take_if(|socket| socket.id == id)
+    }
+}
+
+/// 32 bits of slot below 24 bits of generation.
+pub(super) const fn token_of(id: ConnId) -> Token {
+    Token::new((id.generation as u64) << 32 | id.slot as u64)
+}
+
+pub(super) const fn id_of(token: Token) -> ConnId {
+    ConnId { slot: token.get() as u32, generation: (token.get() >> 32) as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_its_trip_through_the_ring() {
+        for id in [ConnId { slot: 0, generation: 0 }, ConnId { slot: u32::MAX, generation: (1 << 24) - 1 }] {
+            assert_eq!(id_of(token_of(id)), id);
+        }
+    }
+
+    /// Part of the budget for an idle connection.
+    #[test]
+    fn a_socket_costs_few_bytes() {
+        assert!(size_of::<Option<Socket>>() <= 40, "{} bytes", size_of::<Option<Socket>>());
+    }
+}
