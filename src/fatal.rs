@@ -116,3 +116,73 @@ impl Fatal {
 fn counted(problems: usize) -> String {
     if problems == 1 { "a problem".to_owned() } else { format!("{problems} problems") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn one_of_each() -> Vec<Fatal> {
+        let address = "127.0.0.1:80".parse().unwrap();
+        let source = || io::Error::other("reason");
+        let path = PathBuf::from("/etc/ringway.toml");
+        vec![
+            Fatal::Config { file: Some(path.clone()), problems: vec!["wrong".to_owned()] },
+            Fatal::ConfigUnreadable { path: path.clone(), source: source() },
+            Fatal::AddressInUse { address },
+            Fatal::AddressForbidden { address },
+            Fatal::AddressUnknown { address },
+            Fatal::Listen { address, source: source() },
+            Fatal::Ring(Refusal::Filtered),
+            Fatal::LockedMemory { have_bytes: 65_536, need_bytes: 524_288 },
+            Fatal::Descriptors { have: 64, need: 128 },
+            Fatal::Cpu { cpu: 9, allowed: "0-1".to_owned() },
+            Fatal::Core { cpu: 1, cause: "reason".to_owned() },
+            Fatal::Control { cause: "reason".to_owned() },
+            Fatal::ReadyFile { path, source: source() },
+        ]
+    }
+
+    fn one_of_each_refusal() -> Vec<Refusal> {
+        let kernel = || "5.10.0".to_owned();
+        vec![
+            Refusal::Disabled(1),
+            Refusal::Disabled(2),
+            Refusal::Filtered,
+            Refusal::Absent { kernel: kernel() },
+            Refusal::Lacking { kernel: kernel(), missing: "multishot receive".to_owned() },
+            Refusal::Memory,
+            Refusal::Descriptors,
+            Refusal::Failed { attempt: "accepting", source: io::Error::other("reason") },
+        ]
+    }
+
+    #[test]
+    fn every_fatal_error_names_a_cause_and_a_fix_with_something_to_do() {
+        let rings = one_of_each_refusal().into_iter().map(Fatal::Ring);
+        for fatal in one_of_each().into_iter().chain(rings) {
+            let (cause, fix) = (fatal.to_string(), fatal.fix());
+            assert!(cause.len() > 20 && fix.len() > 20, "{fatal:?}: {cause} / {fix}");
+            assert!(fix.contains('`') || fix.contains("--"), "a command or a flag: {fix}");
+            assert!(!fix.contains("  ") && !cause.trim_end().ends_with('.'), "{cause} / {fix}");
+        }
+    }
+
+    #[test]
+    fn every_fatal_error_has_an_exit_code_of_its_own_that_means_nothing_else() {
+        let codes: Vec<u8> = one_of_each().iter().map(Fatal::exit_code).collect();
+        assert_eq!(codes.iter().collect::<HashSet<_>>().len(), codes.len());
+        // 1 is a verdict of the doctor, 101 a panic, 126 and up belong to the shell.
+        assert!(codes.iter().all(|code| (2..101).contains(code)));
+    }
+
+    #[test]
+    fn a_refused_address_is_told_from_a_taken_one() {
+        let address = "192.0.2.1:80".parse().unwrap();
+        let of = |kind: io::ErrorKind| Fatal::listen(address, kind.into());
+        assert!(matches!(of(io::ErrorKind::AddrInUse), Fatal::AddressInUse { .. }));
+        assert!(matches!(of(io::ErrorKind::PermissionDenied), Fatal::AddressForbidden { .. }));
+        assert!(matches!(of(io::ErrorKind::AddrNotAvailable), Fatal::AddressUnknown { .. }));
+        assert!(matches!(of(io::ErrorKind::OutOfMemory), Fatal::Listen { .. }));
+    }
+}

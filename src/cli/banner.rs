@@ -46,7 +46,9 @@ pub fn banner(facts: &BannerFacts<'_>) -> String {
         let _ = writeln!(text, "  {name:<12} {value}");
     }
     for warning in facts.warnings {
-        let _ = writeln!(text, "{} {warning}", facts.paint.doubtful("warning:"));
+        let line = format!("warning: {warning}");
+        let line = if warning.is_grave() { facts.paint.doubtful(&line) } else { line };
+        let _ = writeln!(text, "{line}");
     }
     text
 }
@@ -107,16 +109,15 @@ mod tests {
 
     #[test]
     fn a_development_server_says_all_of_this() {
-        let public = "127.0.0.1:8080".parse().unwrap();
         let text = banner(&BannerFacts {
-            public,
+            public: "127.0.0.1:8080".parse().unwrap(),
             internal: "127.0.0.1:9080".parse().unwrap(),
             cores: &[0, 1],
             features: &features(),
             descriptors: Limit { soft: 20_000, hard: 20_000 },
             echo: true,
             pages: true,
-            warnings: &[Warning::Development { public }],
+            warnings: &[Warning::Development],
             paint: Paint::PLAIN,
         });
         let expected = format!(
@@ -129,8 +130,8 @@ mod tests {
   cores        2 (CPUs 0-1)
   io_uring     defer_taskrun, single_issuer, registered ring, buffer ring, multishot
   descriptors  20000, enough for 19872 connections
-warning: DEVELOPMENT MODE: anyone who can reach 127.0.0.1:8080 may connect, publish and see who is present; \
-             start with --config FILE (an empty file will do) for secure defaults
+warning: DEVELOPMENT MODE: anyone on this machine may connect, publish and see who is present; \
+             start with --config FILE (an empty one will do) for secure defaults
 ",
             env!("CARGO_PKG_VERSION")
         );

@@ -1,20 +1,27 @@
-//! The command line.
-//! Invariant: the flags of `serve` are those of the option table, no more and no fewer, but for the file that they amend.
+//! The command line: what to run, how to say what went wrong, and with which status to end.
+//! Invariant: the flags of `serve` are those of the option table, and each `Fatal` ends in its own exit code.
 
 pub mod banner;
+mod check_config;
+mod doctor;
 mod flags;
 pub mod paint;
 
 use crate::config::Config;
 use crate::fatal::Fatal;
 use crate::server;
-use clap::{Parser, Subcommand};
+use crate::sys::probe::kernel_release;
+use check_config::CheckConfigArguments;
+use clap::{CommandFactory, Parser, Subcommand};
+use doctor::DoctorArguments;
 use flags::ServeArguments;
+use paint::Paint;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-/// A real-time edge server for Linux.
+/// Ringway: a real-time edge server for Linux, one pinned io_uring executor per core.
 #[derive(Debug, Parser)]
-#[command(name = "ringway", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "ringway", version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,28 +29,80 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(ServeArguments),
+    /// Run the server; without a configuration in development mode, on 127.0.0.1:8080
+    #[command(after_help = flags::EXAMPLES)]
+    Serve(Box<ServeArguments>),
+    /// Look this machine over: kernel, io_uring, limits, sysctls, ports, and the command that mends each
+    Doctor(DoctorArguments),
+    /// Check a configuration, and print what differs from the defaults
+    CheckConfig(CheckConfigArguments),
+    /// Print the version, the commit and the running kernel
+    Version,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  ringway serve                                try it: http://localhost:8080/
+  ringway serve --config /etc/ringway.toml     run it
+  ringway check-config /etc/ringway.toml       before a restart
+  ringway doctor                               before ten thousand connections
+
+Exit status: 0 stopped in order, 1 the doctor found a failure, 2 the configuration or the command line is wrong, \
+3 and up something that the machine refuses, as the message says.";
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Serve(arguments) => serve(arguments),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fatal) => report(&fatal),
+    match Arguments::parse().command {
+        Command::Serve(arguments) => verdict(serve(*arguments)),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::CheckConfig(arguments) => verdict(check_config::run(&arguments)),
+        Command::Version => {
+            say(&format!("{}\n", version()));
+            ExitCode::SUCCESS
+        }
     }
 }
 
-fn serve(arguments: ServeArguments) -> Result<(), Fatal> {
-    let (mut config, warnings) =
-        Config::load(arguments.config.as_deref(), std::env::vars(), arguments.flags)?;
-    config.ready_file = arguments.ready_file;
-    server::run(config, warnings)
+/// The whole command line as clap sees it, for documents and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
-fn report(fatal: &Fatal) -> ExitCode {
-    eprintln!("error: {fatal}\nfix: {}", fatal.fix());
+fn serve(arguments: ServeArguments) -> Result<(), Fatal> {
+    let ServeArguments { config, ready_file, flags } = arguments;
+    let (config, warnings) = Config::load(config.as_deref(), environment(), flags)?;
+    server::run(Config { ready_file, ..config }, warnings)
+}
+
+fn version() -> String {
+    let commit =
+        option_env!("RINGWAY_COMMIT").map_or_else(String::new, |commit| format!("commit {commit}, "));
+    format!("ringway {} ({commit}Linux {})", env!("CARGO_PKG_VERSION"), kernel_release())
+}
+
+fn verdict(done: Result<(), Fatal>) -> ExitCode {
+    let Err(fatal) = done else { return ExitCode::SUCCESS };
+    let paint = Paint::stderr();
+    let _ = writeln!(
+        std::io::stderr(),
+        "{} {fatal}\n{} {}",
+        paint.bad("error:"),
+        paint.good("fix:"),
+        fatal.fix()
+    );
     ExitCode::from(fatal.exit_code())
 }
+
+/// Variables that are not UTF-8 cannot be ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// A reader that has gone away, as in `ringway doctor | head`, is no reason to complain.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests;

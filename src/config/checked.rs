@@ -23,7 +23,8 @@ pub fn check(raw: Raw, mode: Mode, allowed: &[usize]) -> Result<(Config, Vec<War
         problems.extend(relations(&config).map(|broken| blame(broken, &mut config.clone(), &settings)));
     }
     if problems.is_empty() {
-        warnings.extend(Warning::of(&config));
+        // What follows from the configuration itself is worth more than a stray variable.
+        warnings.splice(0..0, Warning::of(&config));
         Ok((config, warnings))
     } else {
         problems.sort_by_key(|problem| problem.origin.place());

@@ -59,7 +59,7 @@ pub struct Routes {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
     pub allow_anonymous_connect_without_token: bool,
-    /// In lower case, `scheme://host[:port]`; `*` stands for one label of the host name, alone for any origin.
+    /// Patterns that `OriginPolicy` accepts.
     pub allowed_origins: Vec<String>,
     pub ping_interval: Duration,
     pub pong_timeout: Duration,
@@ -142,6 +142,15 @@ impl Config {
             file: file.map(Path::to_owned),
             problems: problems.iter().map(ToString::to_string).collect(),
         })
+    }
+
+    /// Options that are not at the default of their mode, with the value as a file would have it.
+    pub fn differences(&self) -> Vec<(&'static table::Entry, String)> {
+        let mode = if self.development { Mode::Development } else { Mode::Production };
+        let (mut ours, mut defaults) = (self.clone(), Self::defaults(mode, &allowed_cores()));
+        let differs = |entry: &&table::Entry| entry.field.show(&mut ours) != entry.field.show(&mut defaults);
+        let changed: Vec<&table::Entry> = table::OPTIONS.iter().filter(differs).collect();
+        changed.into_iter().map(|entry| (entry, entry.field.toml(&mut ours))).collect()
     }
 
     fn defaults(mode: Mode, allowed: &[usize]) -> Self {

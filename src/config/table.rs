@@ -31,6 +31,11 @@ impl Entry {
         format!("{ENVIRONMENT_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
     }
 
+    /// Whether it can be switched on and off without a value.
+    pub fn is_switch(&self) -> bool {
+        matches!(self.field, Field::Switch { .. })
+    }
+
     /// The table of the file that it stands in; empty for the top level.
     pub fn section(&self) -> &'static str {
         self.key.rsplit_once('.').map_or("", |(section, _)| section)
@@ -67,6 +72,18 @@ const MINUTE_MS: u64 = 60 * SECOND_MS;
 /// In the order of the reference.
 pub const OPTIONS: &[Entry] = &[
     Entry {
+        key: "cores",
+        alias: None,
+        field: Field::Cores { place: |c| &mut c.cores },
+        doc: "CPUs that get an executor each: how many, or which, such as \"0,2-3\".",
+    },
+    Entry {
+        key: "driver",
+        alias: None,
+        field: Field::Driver { place: |c| &mut c.driver },
+        doc: "How sockets are driven; io_uring is the only way so far.",
+    },
+    Entry {
         key: "listen.public",
         alias: Some("listen"),
         field: Field::Address {
@@ -85,18 +102,6 @@ pub const OPTIONS: &[Entry] = &[
             development: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9080),
         },
         doc: "Address for health and metrics; never expose it to clients.",
-    },
-    Entry {
-        key: "cores",
-        alias: None,
-        field: Field::Cores { place: |c| &mut c.cores },
-        doc: "CPUs that get an executor each: how many, or which, such as \"0,2-3\".",
-    },
-    Entry {
-        key: "driver",
-        alias: None,
-        field: Field::Driver { place: |c| &mut c.driver },
-        doc: "How sockets are driven; io_uring is the only way so far.",
     },
     switch(
         "routes.echo",
@@ -121,8 +126,8 @@ pub const OPTIONS: &[Entry] = &[
             production: &[],
             development: &["*"],
         },
-        doc: "Origins of other hosts whose web pages may connect, where * is one label of the host name and * alone \
-              is any origin; beyond: 403.",
+        doc: "Origins of the web pages that may connect, where * is one label of the host name and * alone any \
+              origin; none: pages of the host that they connect to; beyond: 403.",
     },
     duration(
         "client.ping_interval",

@@ -4,6 +4,7 @@
 //! environment and a flag cannot differ in what they accept.
 
 use super::{Config, Mode};
+use crate::http::{OriginPatternError, OriginPolicy};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -95,7 +96,7 @@ impl Field {
                 *place(config) = (min..=max).contains(&value).then_some(value).ok_or_else(unfit)?;
             }
             Self::Address { place, .. } => *place(config) = parse_address(text).ok_or_else(unfit)?,
-            Self::Patterns { place, .. } => *place(config) = parse_patterns(text),
+            Self::Patterns { place, .. } => *place(config) = parse_patterns(text)?,
             Self::Cores { place } => *place(config) = parse_cores(text, allowed)?,
             Self::Driver { place } => *place(config) = parse_driver(text)?,
         }
@@ -142,6 +143,30 @@ impl Field {
             }
             Self::Cores { .. } => "a number of CPUs, a list such as \"0,2-3\", or \"all\"".to_owned(),
             Self::Driver { .. } => "\"auto\" or \"uring\"".to_owned(),
+        }
+    }
+
+    /// What a bare number counts; other values carry their unit with them.
+    pub fn unit(&self) -> Option<&'static str> {
+        match *self {
+            Self::Count { unit, .. } => Some(unit),
+            Self::Duration { .. } => Some("d, h, m, s or ms"),
+            Self::Switch { .. }
+            | Self::Address { .. }
+            | Self::Patterns { .. }
+            | Self::Cores { .. }
+            | Self::Driver { .. } => None,
+        }
+    }
+
+    /// The value in place, ready to be pasted into a file.
+    pub fn toml(&self, config: &mut Config) -> String {
+        match *self {
+            Self::Switch { .. } | Self::Count { .. } => self.show(config),
+            Self::Duration { .. } | Self::Address { .. } | Self::Cores { .. } | Self::Driver { .. } => {
+                format!("\"{}\"", self.show(config))
+            }
+            Self::Patterns { place, .. } => format!("{:?}", place(config)),
         }
     }
 
@@ -206,10 +231,18 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
 }
 
-/// Separated by spaces, as in Centrifugo's environment, or by commas. Origins compare in lower case (RFC 6454 section 4).
-fn parse_patterns(text: &str) -> Vec<String> {
+/// Separated by spaces, as in Centrifugo's environment, or by commas.
+fn parse_patterns(text: &str) -> Result<Vec<String>, Unfit> {
     let separator = |c: char| c == ',' || c.is_whitespace();
-    text.split(separator).filter(|part| !part.is_empty()).map(str::to_lowercase).collect()
+    let patterns: Vec<String> =
+        text.split(separator).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    match OriginPolicy::new(&patterns) {
+        Ok(_) => Ok(patterns),
+        Err(OriginPatternError(pattern)) => Err(Unfit(format!(
+            "a list of origins, and `{pattern}` is none: write scheme://host or scheme://host:port, \
+             where * stands for one whole label of the host, or * alone"
+        ))),
+    }
 }
 
 /// A bare number counts CPUs from the first allowed one; anything with a comma or a dash names them.

@@ -2,25 +2,25 @@
 //! Invariant: every warning names its remedy.
 
 use super::Config;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     #[error(
-        "DEVELOPMENT MODE: anyone who can reach {public} may connect, publish and see who is present; \
-             start with --config FILE (an empty file will do) for secure defaults"
+        "DEVELOPMENT MODE: anyone on this machine may connect, publish and see who is present; \
+             start with --config FILE (an empty one will do) for secure defaults"
     )]
-    Development { public: SocketAddr },
+    Development,
     #[error(
-        "development mode on {public}, which other machines can reach; \
-             start with --config FILE (an empty file will do) or listen on 127.0.0.1"
+        "DEVELOPMENT MODE ON {public}: anyone who can reach it may connect, publish and see who is present; \
+             start with --config FILE (an empty one will do) or listen on 127.0.0.1"
     )]
-    DevelopmentExposed { public: SocketAddr },
+    DevelopmentExposed { public: IpAddr },
     #[error(
         "health and metrics are served on {internal}, which other machines can reach; \
              set listen.internal to a loopback address, or keep others out with a firewall"
     )]
-    InternalExposed { internal: SocketAddr },
+    InternalExposed { internal: IpAddr },
     #[error(
         "no client can connect: tokens are not part of this version and anonymous clients are not allowed; \
              set client.allow_anonymous_connect_without_token = true"
@@ -33,15 +33,23 @@ pub enum Warning {
 }
 
 impl Warning {
+    /// Whether it deserves more than a line among others.
+    pub fn is_grave(&self) -> bool {
+        match self {
+            Self::Development | Self::DevelopmentExposed { .. } | Self::NobodyMayConnect => true,
+            Self::InternalExposed { .. } | Self::UnknownVariable { .. } => false,
+        }
+    }
+
     /// The warnings that follow from the checked values alone.
     pub(super) fn of(config: &Config) -> Vec<Self> {
-        let (public, internal) = (config.listen.public, config.listen.internal);
-        let exposed = !public.ip().is_loopback();
+        let (public, internal) = (config.listen.public.ip(), config.listen.internal.ip());
+        let exposed = !public.is_loopback();
         let nobody = !config.client.allow_anonymous_connect_without_token && !config.routes.echo;
         [
-            (config.development && !exposed).then_some(Self::Development { public }),
+            (config.development && !exposed).then_some(Self::Development),
             (config.development && exposed).then_some(Self::DevelopmentExposed { public }),
-            (!internal.ip().is_loopback()).then_some(Self::InternalExposed { internal }),
+            (!internal.is_loopback()).then_some(Self::InternalExposed { internal }),
             nobody.then_some(Self::NobodyMayConnect),
         ]
         .into_iter()

@@ -11,6 +11,9 @@ pub struct Limit {
     pub hard: u64,
 }
 
+/// glommio refuses to build an executor below this, whatever its rings really register.
+pub const LOCKED_MEMORY_BYTES_MIN: u64 = 512 * 1024;
+
 /// Open descriptors (`RLIMIT_NOFILE`): the number of connections, less what the process needs itself.
 pub fn descriptors() -> Limit {
     read(Resource::Nofile)
