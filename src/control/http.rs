@@ -8,17 +8,20 @@ use super::lifecycle::Phase;
 use super::replay::Replay;
 use crate::limits::{HANDSHAKE_MS_MAX, HEAD_BYTES_MAX, HEADER_COUNT_MAX};
 use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rustix::net::{SendFlags, send};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
+use tower_service::Service;
 
 /// How much of our time and memory the peers of a port get at most.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,10 @@ impl Bounds {
     /// A scraper, a few probes, a person.
     pub(super) const INTERNAL: Self = Self { slot_count: 64, ..Self::PUBLIC };
 }
+
+/// Attached to every request: whether its connection has carried another one before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reused(pub(super) bool);
 
 /// What a port has done, for the metrics page.
 #[derive(Debug)]
@@ -139,13 +146,18 @@ async fn serve(
     // A graceful end before the first request would drop that request, so a connection that comes late
     // is told from the start to end after one.
     let keep_alive = *phase.borrow() < end_phase;
+    let used = AtomicBool::new(false);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Reused(used.swap(true, Ordering::Relaxed)));
+        router.clone().call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head)
         .keep_alive(keep_alive)
         .max_headers(HEADER_COUNT_MAX)
         .max_header_size(HEAD_BYTES_MAX as usize)
-        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
     let ending = async {
         // The sender lives as long as the control plane; its loss ends connections as well.

@@ -4,11 +4,12 @@
 //! be made to wait.
 
 use super::NodeView;
+use super::http::Reused;
 use super::lifecycle::Phase;
 use super::metrics::{CONTENT_TYPE as METRICS_TYPE, Metrics};
 use super::pages::Page;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Extension, Request};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, UPGRADE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn};
@@ -67,9 +68,11 @@ fn scrape(metrics: &Metrics) -> Response {
 /// (RFC 6455 section 4.1), but a proxy may reuse one that it kept. The cores do not take sockets back, so the request was
 /// directed at a connection that cannot serve it: 421 invites a retry on a fresh one (RFC 9110 section 15.5.20), where 426
 /// would tell a client to do what it just did. The close keeps frames that were sent early from being read as a request.
-async fn refuse_upgrade(request: Request, next: Next) -> Response {
-    let upgrades = request.headers().get_all(UPGRADE).iter();
-    if !upgrades.into_iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+///
+/// On a fresh connection the cores have seen the handshake first and found no WebSocket at its path: a plain request.
+async fn refuse_upgrade(Extension(reused): Extension<Reused>, request: Request, next: Next) -> Response {
+    let mut upgrades = request.headers().get_all(UPGRADE).iter();
+    if !reused.0 || !upgrades.any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
         return next.run(request).await;
     }
     let refusal = line(StatusCode::MISDIRECTED_REQUEST, "open a new connection for a WebSocket\n");

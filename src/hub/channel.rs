@@ -31,7 +31,9 @@ pub struct Left {
 enum Link {
     /// This core is the owner, or the owner knows of us.
     Up,
-    /// The owner has been asked and has not answered.
+    /// The owner has been asked and has not answered. The channel stays until it has, even if nobody waits any more:
+    /// asking again meanwhile would let the first answer pass for the second, while the owner still has our farewell
+    /// to read and tells us nothing.
     Asked,
     /// Nobody here listens.
     Down,
@@ -107,9 +109,8 @@ impl Channel {
         Left { moved: self.members.get(index).copied(), unlink: self.unlink(owned) }
     }
 
-    pub(super) fn stop_waiting(&mut self, member: Member, owned: bool) -> Left {
+    pub(super) fn stop_waiting(&mut self, member: Member) {
         self.waiters.retain(|&waiter| waiter != member);
-        Left { moved: None, unlink: self.unlink(owned) }
     }
 
     /// Everybody of this core leaves at once.
@@ -119,7 +120,7 @@ impl Channel {
 
     fn unlink(&mut self, owned: bool) -> bool {
         let deserted = self.members.is_empty() && self.waiters.is_empty();
-        if owned || !deserted || self.link == Link::Down {
+        if owned || !deserted || self.link != Link::Up {
             return false;
         }
         self.link = Link::Down;
@@ -141,7 +142,8 @@ impl Channel {
     }
 
     pub(super) fn is_deserted(&self) -> bool {
-        self.members.is_empty() && self.waiters.is_empty() && self.remotes.is_empty()
+        let is_unused = self.members.is_empty() && self.waiters.is_empty() && self.remotes.is_empty();
+        is_unused && self.link != Link::Asked
     }
 
     pub(super) fn check(&self, owned: bool) {

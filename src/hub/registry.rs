@@ -105,8 +105,17 @@ impl Hub {
         self.depart(id, |channel, owned| channel.leave(member, index, owned))
     }
 
-    pub fn stop_waiting(&mut self, id: ChannelId, member: Member) -> Left {
-        self.depart(id, |channel, owned| channel.stop_waiting(member, owned))
+    /// The owner's answer is awaited even if nobody is left to hear it.
+    pub fn stop_waiting(&mut self, id: ChannelId, member: Member) {
+        if let Some(channel) = self.channel_mut(id) {
+            channel.stop_waiting(member);
+        }
+    }
+
+    /// Gives up a link that nobody here needs. True if the owner has to be told.
+    pub fn unlink_if_deserted(&mut self, id: ChannelId) -> bool {
+        self.depart(id, |channel, owned| Left { moved: None, unlink: channel.unlink_if_deserted(owned) })
+            .unlink
     }
 
     /// Empties a channel of its local members, because they missed something. The second value says whether the

@@ -31,10 +31,11 @@ fn leave(hub: &mut Hub, places: &mut Places, channel: u8, member: u32) -> bool {
     let Some((id, index)) = places.remove(&(channel, member)) else {
         return false;
     };
-    let left = match index {
-        Some(index) => hub.leave(id, Member(member), index),
-        None => hub.stop_waiting(id, Member(member)),
+    let Some(at) = index else {
+        hub.stop_waiting(id, Member(member));
+        return false;
     };
+    let left = hub.leave(id, Member(member), at);
     if let Some(moved) = left.moved {
         places.get_mut(&(channel, moved.0)).unwrap().1 = index;
     }
@@ -131,4 +132,19 @@ fn all_cores_agree_on_the_owner_of_a_channel() {
         owners.insert(one.owner(&name));
     }
     assert_eq!(owners.len(), 8, "every core owns some channels");
+}
+
+#[test]
+fn an_answer_of_the_owner_is_awaited_even_if_nobody_waits_for_it_any_more() {
+    let mut hub = Hub::new(CoreId(0), 2, 7);
+    let name = (0..100).map(|number| number.to_string()).find(|name| !hub.owns(name)).unwrap();
+    let (id, joined) = hub.join(&name, Member(1));
+    assert_eq!(joined, Joined::Ask);
+    hub.stop_waiting(id, Member(1));
+    hub.check();
+    assert_eq!(hub.join(&name, Member(2)), (id, Joined::Wait), "the question is not asked twice");
+    hub.stop_waiting(id, Member(2));
+    assert_eq!(hub.link_up(&name), Some((id, Vec::new())));
+    assert!(hub.unlink_if_deserted(id), "an answer that came too late is taken back");
+    assert_eq!(hub.channel_count(), 0);
 }

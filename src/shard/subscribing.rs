@@ -117,6 +117,7 @@ impl Shard {
         // All come in before anyone leaves again, because a channel vanishes with its last member.
         let joined: Vec<(ConnId, SubscriptionState)> =
             waiters.into_iter().filter_map(|member| self.admit_waiter(channel, member)).collect();
+        let deserted = joined.is_empty();
         for (id, state) in joined {
             if let SubscriptionState::Joining { subscribe, unsubscribe } = state {
                 self.reply(id, subscribe, &subscribed());
@@ -125,6 +126,10 @@ impl Shard {
                     self.reply(id, command, &Reply::Unsubscribe);
                 }
             }
+        }
+        // Everyone who waited may have gone before the answer came.
+        if deserted && self.hub.unlink_if_deserted(channel) {
+            self.unlink(Arc::from(name));
         }
     }
 
@@ -187,7 +192,10 @@ impl Shard {
                 }
                 left
             }
-            SubscriptionState::Joining { .. } => self.hub.stop_waiting(channel, member),
+            SubscriptionState::Joining { .. } => {
+                self.hub.stop_waiting(channel, member);
+                return;
+            }
         };
         if left.unlink {
             self.unlink(name);

@@ -113,6 +113,14 @@ fn an_upgrade_on_a_used_connection_is_misdirected_and_ends_it() {
 }
 
 #[test]
+fn an_upgrade_that_the_shard_gave_away_is_a_plain_request() {
+    let node = Node::new();
+    let mut client =
+        node.request("GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert_eq!(client.response(true).status(), 404);
+}
+
+#[test]
 fn garbage_is_answered_with_400() {
     let node = Node::new();
     let mut client = node.request("\u{1}\u{2}\u{3}\r\n\r\n");

@@ -1,0 +1,47 @@
+//! `latency.hdr`: one HdrHistogram (V2, compressed) a second, in the interval log format that all its tools read.
+//!
+//! Values are nanoseconds. What arrived after the last second stands in one more interval.
+
+use super::run::Run;
+use crate::conductor::Measured;
+use crate::record::Durations;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriter, IntervalLogWriterBuilder};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The maximum of each line is printed in milliseconds.
+const MILLISECOND_NS: f64 = 1e6;
+
+pub fn log(run: &Run, measured: &Measured) -> Vec<u8> {
+    write(run, measured).unwrap_or_default()
+}
+
+/// Writing to memory cannot fail; the histograms are within what the format holds.
+fn write(run: &Run, measured: &Measured) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let start = UNIX_EPOCH + Duration::from_millis(run.started_ms);
+    let mut writer = IntervalLogWriterBuilder::new()
+        .add_comment(&format!("[ringway-bench {}, latencies in nanoseconds]", run.id))
+        .with_start_time(start)
+        .with_base_time(start)
+        .with_max_value_divisor(MILLISECOND_NS)
+        .begin_log_with(&mut bytes, &mut serializer)
+        .ok()?;
+    for (tally, second) in measured.seconds.iter().zip(0..) {
+        append(&mut writer, &tally.latency, second)?;
+    }
+    if measured.tail.count() > 0 {
+        append(&mut writer, &measured.tail, measured.seconds.len() as u64)?;
+    }
+    Some(bytes)
+}
+
+fn append(
+    writer: &mut IntervalLogWriter<'_, '_, Vec<u8>, V2DeflateSerializer>,
+    latency: &Durations,
+    second: u64,
+) -> Option<()> {
+    let (start, length) = (Duration::from_secs(second), Duration::from_secs(1));
+    writer.write_histogram(latency.histogram(), start, length, None).ok()
+}

@@ -1,0 +1,85 @@
+//! What differs between the servers that can be driven: how a payload is wrapped, and what an arriving message means.
+//! Everything else in the generator treats them alike. Knows no sockets and no clock.
+
+pub mod centrifuge;
+pub mod raw;
+
+use crate::frame::Fields;
+use crate::plan::{Protocol, Shape};
+use crate::stamp::Stamp;
+
+/// What an arriving message, or a part of one, means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A publication that carries a stamp.
+    Delivery(Stamp),
+    /// The server wants a sign of life.
+    Ping,
+    /// A command succeeded.
+    Reply { id: u32 },
+    /// A command failed.
+    Error { id: u32, code: u32, message: String },
+    /// A subscription was ended by the server.
+    Unsubscribed { code: u32 },
+    /// Anything else that is legal and of no interest: joins, leaves.
+    Other,
+    /// Not what the protocol allows.
+    Garbage,
+}
+
+/// The answers that make a connection ready, one bit each.
+pub const CONNECT_REPLY: u8 = 1;
+pub const SUBSCRIBE_REPLY: u8 = 2;
+
+/// One protocol, with what it remembers to be quick.
+#[derive(Debug)]
+pub enum Target {
+    Raw,
+    Centrifuge(Box<centrifuge::Scanner>),
+}
+
+impl Target {
+    pub fn new(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Raw => Self::Raw,
+            Protocol::Centrifuge => Self::Centrifuge(Box::default()),
+        }
+    }
+
+    /// The message of a publisher, its changing fields left open.
+    pub fn message(&self, shape: &Shape) -> (Vec<u8>, Fields) {
+        match self {
+            Self::Raw => raw::message(shape),
+            Self::Centrifuge(_) => centrifuge::message(shape),
+        }
+    }
+
+    /// What a new connection says first, and the answers that it waits for.
+    pub fn hello(&self, shape: &Shape, group: u32) -> Option<(Vec<u8>, u8)> {
+        match self {
+            Self::Raw => None,
+            Self::Centrifuge(_) => Some(centrifuge::hello(shape, group)),
+        }
+    }
+
+    /// Takes an arriving message apart.
+    pub fn scan(&mut self, message: &[u8], sink: impl FnMut(Item)) {
+        match self {
+            Self::Raw => raw::scan(message, sink),
+            Self::Centrifuge(scanner) => scanner.scan(message, sink),
+        }
+    }
+}
+
+/// Smallest payload of a protocol.
+pub const fn size_min(protocol: Protocol) -> u32 {
+    match protocol {
+        Protocol::Raw => raw::SIZE_MIN,
+        Protocol::Centrifuge => centrifuge::SIZE_MIN,
+    }
+}
+
+/// Fills a payload behind its stamp: letters, so that any text codec takes them.
+fn pad(out: &mut Vec<u8>, count: usize) {
+    out.extend((b'a'..=b'z').cycle().take(count));
+}

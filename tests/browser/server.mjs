@@ -1,0 +1,65 @@
+// The server under test: the real binary on free ports, stopped by its own process id.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+const START_MS_MAX = 10_000;
+const STOP_MS_MAX = 40_000;
+const running = new Set();
+
+export class Server {
+  /** In development mode: no configuration, anonymous clients welcome. */
+  static async start(binary, listen = "127.0.0.1:0") {
+    const server = new Server();
+    const folder = mkdtempSync(join(tmpdir(), "ringway-browser-"));
+    const ready = join(folder, "ready");
+    server.output = "";
+    server.child = spawn(binary, ["serve", "--listen", listen, "--internal", "127.0.0.1:0", "--ready-file", ready], {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    running.add(server.child);
+    for (const stream of [server.child.stdout, server.child.stderr]) stream.on("data", (text) => { server.output += text; });
+    server.ended = new Promise((resolve, reject) => {
+      server.child.once("error", reject);
+      server.child.once("close", (code, signal) => { running.delete(server.child); resolve({ code, signal }); });
+    });
+    try {
+      Object.assign(server, await server.#ready(ready));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+    return server;
+  }
+
+  async #ready(file) {
+    let ended = false;
+    this.ended.then(() => { ended = true; }, () => { ended = true; });
+    for (const end = Date.now() + START_MS_MAX; Date.now() < end && !ended; await pause(20)) {
+      try {
+        const { public: address, internal } = JSON.parse(readFileSync(file, "utf8"));
+        return { address, internal };
+      } catch { /* not written yet, or only in part */ }
+    }
+    this.child.kill("SIGKILL");
+    throw new Error(`the server did not start:\n${this.output}`);
+  }
+
+  get url() { return `http://${this.address}/`; }
+
+  signal(name) { this.child.kill(name); }
+
+  /** Sends the signal and waits for the end: { code, signal }. */
+  async end(name) {
+    this.signal(name);
+    const late = pause(STOP_MS_MAX, "late", { ref: false });
+    const end = await Promise.race([this.ended, late]);
+    if (end === "late") throw new Error(`the server did not end after ${name}:\n${this.output}`);
+    return end;
+  }
+}
+
+process.on("exit", () => { for (const child of running) child.kill("SIGKILL"); });
