@@ -81,3 +81,54 @@ fn the_project_speaks_of_no_machine() {
     let traces = names::traces();
     assert!(traces.is_empty(), "paths of somebody's machine:\n{}", traces.join("\n"));
 }
+
+/// A rule that objects to nothing would look like a tidy house.
+#[test]
+fn every_rule_objects_to_what_it_is_there_for() {
+    let long = format!("fn long() {{\n{}}}\n", "    work();\n".repeat(70));
+    let cases: [(Rule, &str, &str); 17] = [
+        (rules::layers, "src/hub/x.rs", "use crate::driver::Core;\n"),
+        (rules::layers, "src/hub/x.rs", "use crate::conn::Conn;\n"),
+        (rules::layers, "src/novelty.rs", ""),
+        (rules::sans_io, "src/shard/x.rs", "use std::thread;\n"),
+        (rules::sans_io, "src/ws/x.rs", "async fn read() {}\n"),
+        (rules::crates, "src/driver/x.rs", "use tokio::net::TcpStream;\n"),
+        (rules::crates, "src/cli/x.rs", "let ring = io_uring::IoUring::new(1);\n"),
+        (rules::lengths, "src/hub/x.rs", &long),
+        (rules::lengths, "src/hub/x.rs", &"line\n".repeat(501)),
+        (rules::module_docs, "src/hub/x.rs", "use std::fmt;\n"),
+        (rules::module_docs, "src/hub/x.rs", &"//! Much to say.\n".repeat(16)),
+        (rules::unsafe_code, "src/driver/x.rs", "let x = unsafe { y() };\n"),
+        (rules::unfinished, "src/hub/x.rs", &["// TO", "DO: later\n"].concat()),
+        (rules::panics, "src/hub/x.rs", "let x = y.unwrap();\n"),
+        (rules::limits, "src/limits.rs", "/// Why.\npub const QUEUE_MAX: u32 = 1;\n"),
+        (rules::limits, "src/limits.rs", "\npub const QUEUE_BYTES_MAX: u32 = 1;\n"),
+        (rules::unsafe_code, "bench/src/x.rs", "unsafe fn f() {}\n"),
+    ];
+    for (rule, path, text) in cases {
+        let objections = rule(&Source::new(path.to_owned(), text.to_owned()));
+        assert_eq!(objections.len(), 1, "{path}: {text:?}: {objections:?}");
+    }
+}
+
+type Rule = fn(&Source) -> Vec<String>;
+
+#[test]
+fn no_rule_objects_to_tests_comments_strings_or_excuses() {
+    let cases: [(Rule, &str, &str); 6] = [
+        (rules::layers, "src/hub/x.rs", "// use crate::driver::Core;\nuse crate::ids::ConnId;\n"),
+        (rules::unsafe_code, "src/hub/x.rs", "let text = \"unsafe\"; // unsafe\n"),
+        (rules::unsafe_code, "src/sys/x.rs", "let x = unsafe { y() };\n"),
+        (rules::panics, "src/hub/x.rs", "#[cfg(test)]\nmod tests {\n    x.unwrap();\n}\n"),
+        (
+            rules::panics,
+            "src/hub/x.rs",
+            "#[expect(clippy::unwrap_used, reason = \"\")]\nfn f() {\n    x.unwrap();\n}\n",
+        ),
+        (rules::limits, "src/limits.rs", "/// Why.\npub const QUEUE_BYTES_MAX: u32 = 1;\n"),
+    ];
+    for (rule, path, text) in cases {
+        let objections = rule(&Source::new(path.to_owned(), text.to_owned()));
+        assert!(objections.is_empty(), "{objections:?}");
+    }
+}

@@ -16,6 +16,12 @@ pub struct Source {
 }
 
 impl Source {
+    pub fn new(path: String, text: String) -> Self {
+        let shipped = without_tests(&text);
+        let code = shipped.iter().map(|(line, text)| (*line, code_of(text))).collect();
+        Self { path, text, is_test: false, shipped, code }
+    }
+
     /// The first folder or file below `src`: what the layer table speaks of.
     pub fn module(&self) -> &str {
         let below = self.path.split_once("src/").map_or(self.path.as_str(), |(_, below)| below);
@@ -73,9 +79,9 @@ pub fn sources() -> Vec<Source> {
             tests.extend(source.children(false));
         }
     }
-    for source in sources.iter_mut().filter(|source| !source.is_test) {
-        source.shipped = without_tests(&source.text);
-        source.code = source.shipped.iter().map(|(line, text)| (*line, code_of(text))).collect();
+    for source in sources.iter_mut().filter(|source| source.is_test) {
+        source.shipped.clear();
+        source.code.clear();
     }
     sources
 }
@@ -97,7 +103,7 @@ pub fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
 fn read(path: &Path) -> Source {
     let text = std::fs::read_to_string(path).unwrap();
     let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-    Source { path, text, is_test: false, shipped: Vec::new(), code: Vec::new() }
+    Source::new(path, text)
 }
 
 /// Leaves out what `#[cfg(test)]` or `#[test]` stands above: the next item, up to its closing brace.
