@@ -1,0 +1,19 @@
+//! Hostile peers against the real server: raw bytes in, and what the RFCs oblige us to answer.
+//!
+//! Every test starts the binary on one core and ends with `settled`: connections, descriptors and figures are back to
+//! the baseline and no assertion of ours was tripped. The tag in a test's doc is its row in the catalogue of attacks:
+//! H for the handshake, F for frames.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod support;
+
+mod endings;
+mod framing;
+mod handshake;
+mod heads;
+mod memory;
+mod origins;
+mod patience;
+mod text;
+mod violations;

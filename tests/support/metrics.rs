@@ -1,0 +1,58 @@
+//! The figures of a server, from its metrics page and from the kernel.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+/// One scrape.
+#[derive(Debug)]
+pub struct Metrics(String);
+
+impl Metrics {
+    pub fn scrape(internal: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(internal).expect("the internal port answers");
+        stream.set_read_timeout(Some(super::wait::PATIENCE)).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        Self(page)
+    }
+
+    /// A figure of `stats::FIGURES` by its name on the page, without prefix, over all cores.
+    #[track_caller]
+    pub fn figure(&self, name: &str) -> u64 {
+        let values = self.values(&format!("ringway_{name}{{"));
+        assert!(!values.is_empty(), "no figure ringway_{name}");
+        values.iter().sum()
+    }
+
+    /// Connections closed with this code.
+    pub fn closes(&self, code: u16) -> u64 {
+        self.values(&format!("ringway_closes_total{{code=\"{code}\"")).iter().sum()
+    }
+
+    fn values(&self, start: &str) -> Vec<u64> {
+        let lines = self.0.lines().filter(|line| line.starts_with(start));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect()
+    }
+}
+
+/// Descriptors that a process holds.
+pub fn descriptor_count(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// Resident memory of a process.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// CPU time of all threads of a process in nanoseconds.
+pub fn cpu_ns(pid: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let times = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("schedstat")).ok());
+    times.map(|times| times.split(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
