@@ -80,6 +80,7 @@ fn a_head_in_single_bytes_costs_no_more() {
     let mut client = Client::connect(server.public);
     client.send_slowly(format!("{}X: {}\r\n\r\n", upgrade_head("/echo"), "a".repeat(6_000)).as_bytes());
     assert_eq!(client.response().status, 101);
+    drop(client);
     let mut client = Client::connect(server.public);
     for byte in format!("{}X: {}", upgrade_head("/echo"), "a".repeat(64 * 1024)).into_bytes() {
         if client.try_send(&[byte]).is_err() {
