@@ -13,5 +13,6 @@ pub mod link;
 pub mod oracle;
 pub mod pipe;
 pub mod player;
+pub mod script;
 pub mod swarm;
 pub mod world;
