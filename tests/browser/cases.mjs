@@ -171,6 +171,50 @@ export const cases = {
     return [ada, grace];
   },
 
+  async "the pauses between attempts double up to a cap, and begin anew after a stable connection"(world) {
+    const ada = await arrive(world, "Ada");
+    const { address } = world.server;
+    // Half of every range, and a clock that runs fast: the delays that were asked for are what counts.
+    await ada.page.evaluate(() => {
+      const real = window.setTimeout;
+      window.asked = [];
+      Math.random = () => 0.5;
+      window.setTimeout = (run, delay, ...rest) => { window.asked.push(delay); return real(run, Math.min(delay, 20), ...rest); };
+    });
+    // Half of 30,000 is the cap. Other timers of the page have other lengths.
+    const doubling = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000];
+    const pauses = async () => (await ada.page.evaluate(() => window.asked)).filter((delay) => doubling.includes(delay));
+    await world.server.end("SIGKILL");
+    await ada.page.waitForFunction(() => window.asked.filter((delay) => delay === 15_000).length >= 2);
+    assert.deepEqual((await pauses()).slice(0, doubling.length), doubling);
+    world.server = await Server.start(world.binary, address);
+    await ada.link("online");
+    // The connection counts as stable when the timer of 10 s has run, here after 20 ms.
+    await ada.page.waitForFunction(() => window.asked.includes(10_000));
+    await ada.page.evaluate(() => new Promise((resolve) => { window.setTimeout(resolve, 20); }));
+    await ada.page.evaluate(() => { window.asked = []; });
+    await world.server.end("SIGKILL");
+    await ada.page.waitForFunction(() => window.asked.includes(1_000));
+    assert.equal((await pauses())[0], 500);
+    return [ada];
+  },
+
+  async "a disconnect that means stay away is obeyed until somebody asks"(world) {
+    let close = null;
+    const prepare = (page) => page.routeWebSocket(/connection/, (socket) => {
+      socket.connectToServer();
+      close = (options) => socket.close(options);
+    });
+    const ada = await arrive(world, "Ada", { prepare });
+    await close({ code: 3503, reason: "force disconnect" });
+    await ada.link("refused");
+    await ada.page.locator("#notice-text", { hasText: "force disconnect (3503)" }).waitFor();
+    await ada.picture(world.pictures, "refused-light");
+    await ada.page.click("#retry");
+    await ada.link("online");
+    return [ada];
+  },
+
   async "a drain shows as reconnecting, with success for the server"(world) {
     const [ada, grace] = await pair(world);
     const { address } = world.server;

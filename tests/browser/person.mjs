@@ -2,7 +2,7 @@
 
 export class Person {
   /** Opens the page in a fresh profile and joins under this name. */
-  static async arrive(browser, url, name, { hash = "", join = true, ...look } = {}) {
+  static async arrive(browser, url, name, { hash = "", join = true, prepare = () => {}, ...look } = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...look });
     const person = new Person();
     Object.assign(person, { name, context, complaints: [] });
@@ -14,6 +14,7 @@ export class Person {
       // The browser itself reports each attempt that finds no server; that is what some cases are about.
       if (["error", "warning"].includes(line.type()) && !/WebSocket connection to .* failed/.test(line.text())) person.complaints.push(line.text());
     });
+    await prepare(page);
     await page.goto(url + hash);
     if (join) await person.join(name);
     return person;
