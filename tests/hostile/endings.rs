@@ -86,7 +86,7 @@ fn a_reset_ends_the_connection_wherever_it_falls() {
 /// F-26: a peer that never answers a ping, with and without data that waits for it.
 #[test]
 fn a_mute_peer_is_closed_after_its_ping() {
-    let server = Server::echo("[client]\nping_interval = \"1s\"\npong_timeout = \"300ms\"\n");
+    let server = Server::echo(IMPATIENT);
     let mut mute = Client::echo(&server);
     assert_eq!(mute.frame().first, PING);
     mute.closed(3012);
@@ -112,9 +112,7 @@ fn a_vanished_peer_is_closed_without_a_packet() {
     };
     let scenario = thread::spawn(move || {
         namespace.enter();
-        let server = Server::echo(
-            "[client]\nping_interval = \"1s\"\npong_timeout = \"300ms\"\n[websocket]\nclose_timeout = \"300ms\"\n",
-        );
+        let server = Server::echo(IMPATIENT);
         let baseline = descriptor_count(server.pid());
         let mut clients: Vec<Client> = (0..5).map(|_| Client::echo(&server)).collect();
         clients[0].send(&masked(TEXT, b"hello"));
@@ -129,6 +127,10 @@ fn a_vanished_peer_is_closed_without_a_packet() {
     });
     scenario.join().unwrap();
 }
+
+/// Pings soon, and gives up soon.
+const IMPATIENT: &str = "[client]\nping_interval = \"1s\"\npong_timeout = \"300ms\"\n\
+    [websocket]\nclose_timeout = \"300ms\"\n";
 
 /// A network of our own, held by a process that sleeps in it.
 struct Namespace(Child);
