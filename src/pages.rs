@@ -62,11 +62,11 @@ mod tests {
     #[test]
     fn elements_are_found_across_pages() {
         let mut pages = Pages::default();
-        for value in 0..PAGE * 3 + 1 {
+        for value in 0..=PAGE * 3 {
             assert_eq!(pages.len(), value);
             pages.push(value);
         }
-        for value in 0..PAGE * 3 + 1 {
+        for value in 0..=PAGE * 3 {
             assert_eq!(pages.get(value), Some(&value));
         }
         assert_eq!(pages.get(PAGE * 3 + 1), None);

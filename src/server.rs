@@ -17,7 +17,7 @@ use crate::shard::mail::Mail;
 use crate::shard::{ChannelPolicy, Permission, ShardOptions};
 use crate::stats::Published;
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
-use crate::sys::rlimit::Limit;
+use crate::sys::rlimit::{LOCKED_MEMORY_BYTES_MIN, Limit};
 use crate::sys::{entropy, probe, rlimit, socket};
 use crossbeam_channel::bounded;
 use std::fs;
@@ -27,16 +27,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs until a signal ends it.
-pub fn run(config: Config, warnings: Vec<Warning>) -> Result<(), Fatal> {
+pub fn run(config: &Config, warnings: &[Warning]) -> Result<(), Fatal> {
     let features = probe::probe().map_err(Fatal::Ring)?;
     let descriptors = rlimit::raise_descriptors().unwrap_or_else(|_| rlimit::descriptors());
-    let _ = rlimit::raise_locked_memory();
-    let admissions = Arc::new(Admissions::new(connection_limit(&config, descriptors)?));
+    let locked = rlimit::raise_locked_memory().unwrap_or_else(|_| rlimit::locked_memory());
+    if locked.soft < LOCKED_MEMORY_BYTES_MIN {
+        return Err(Fatal::LockedMemory { have_bytes: locked.soft, need_bytes: LOCKED_MEMORY_BYTES_MIN });
+    }
+    let admissions = Arc::new(Admissions::new(connection_limit(config, descriptors)?));
     let listen = config.listen.public;
     let public = socket::reserve(listen).map_err(|source| Fatal::listen(listen, source))?;
 
-    let node = Node::new(&config).map_err(|source| Fatal::Control { cause: source.to_string() })?;
-    let (control, cores) = node.start(&config, public, &admissions)?;
+    let node = Node::new(config).map_err(|source| Fatal::Control { cause: source.to_string() })?;
+    let (control, cores) = node.start(config, public, &admissions)?;
     let facts = BannerFacts {
         public,
         internal: control.internal,
@@ -45,11 +48,11 @@ pub fn run(config: Config, warnings: Vec<Warning>) -> Result<(), Fatal> {
         descriptors,
         echo: config.routes.echo,
         pages: config.routes.pages,
-        warnings: &warnings,
+        warnings,
         paint: Paint::stderr(),
     };
     eprint!("{}", banner(&facts));
-    announce(&config, public, control.internal)?;
+    announce(config, public, control.internal)?;
 
     let mut ended = Ok(());
     for (core, cpu) in cores.into_iter().zip(&config.cores) {
@@ -124,13 +127,14 @@ impl Node {
                 admissions: Arc::clone(admissions),
                 ready: ready.clone(),
             };
-            let core = Core::spawn(station)
-                .map_err(|source| Fatal::Core { cpu, cause: source.to_string() })?;
+            let core =
+                Core::spawn(station).map_err(|source| Fatal::Core { cpu, cause: source.to_string() })?;
             cores.push(core);
         }
         drop(ready);
         for &cpu in &config.cores {
-            let told = started.recv().map_err(|_| Fatal::Core { cpu, cause: String::from("it ended at once") })?;
+            let told =
+                started.recv().map_err(|_| Fatal::Core { cpu, cause: String::from("it ended at once") })?;
             told.map_err(|source| Fatal::listen(public, source))?;
         }
         lifecycle.set_ready();
@@ -217,10 +221,8 @@ fn announce(config: &Config, public: SocketAddr, internal: SocketAddr) -> Result
     let Some(path) = &config.ready_file else {
         return Ok(());
     };
-    let line = format!(
-        "{{\"public\":\"{public}\",\"internal\":\"{internal}\",\"pid\":{}}}\n",
-        std::process::id()
-    );
+    let line =
+        format!("{{\"public\":\"{public}\",\"internal\":\"{internal}\",\"pid\":{}}}\n", std::process::id());
     let draft = path.with_extension("draft");
     fs::write(&draft, line)
         .and_then(|()| fs::rename(&draft, path))

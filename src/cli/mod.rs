@@ -71,7 +71,7 @@ pub fn command() -> clap::Command {
 fn serve(arguments: ServeArguments) -> Result<(), Fatal> {
     let ServeArguments { config, ready_file, flags } = arguments;
     let (config, warnings) = Config::load(config.as_deref(), environment(), flags)?;
-    server::run(Config { ready_file, ..config }, warnings)
+    server::run(&Config { ready_file, ..config }, &warnings)
 }
 
 fn version() -> String {

@@ -20,7 +20,7 @@ pub struct Outbox {
 /// The arena of one core.
 #[derive(Debug, Default)]
 pub struct Nodes {
-    nodes: Vec<Node>,
+    list: Vec<Node>,
     free: u32,
     used: u32,
 }
@@ -54,7 +54,7 @@ impl Outbox {
         if self.last == NONE {
             self.first = node;
         } else {
-            nodes.nodes[self.last as usize].next = node;
+            nodes.list[self.last as usize].next = node;
         }
         self.last = node;
         Ok(())
@@ -119,7 +119,7 @@ impl Outbox {
         while at != NONE {
             bytes += u64::from(nodes.peek_len(at));
             last = at;
-            at = nodes.nodes[at as usize].next;
+            at = nodes.list[at as usize].next;
         }
         assert_eq!(last, self.last, "the list ends where it says");
         assert_eq!(bytes, u64::from(self.queued_bytes), "the sum of the queue is right");
@@ -145,12 +145,12 @@ impl Nodes {
         self.used += 1;
         let node = Node { payload: Some(payload), next: NONE };
         if self.free == 0 {
-            self.nodes.push(node);
-            return self.nodes.len() as u32 - 1;
+            self.list.push(node);
+            return self.list.len() as u32 - 1;
         }
         // The free list counts from one, so that a default arena has an empty one.
         let at = self.free - 1;
-        let slot = &mut self.nodes[at as usize];
+        let slot = &mut self.list[at as usize];
         self.free = slot.next;
         *slot = node;
         at
@@ -158,14 +158,14 @@ impl Nodes {
 
     fn give(&mut self, at: u32) -> (Option<Payload>, u32) {
         self.used -= 1;
-        let node = &mut self.nodes[at as usize];
+        let node = &mut self.list[at as usize];
         let (payload, next) = (node.payload.take(), node.next);
         if self.used == 0 {
             // All lists are empty: start over, in order of memory, and give a burst's memory back.
             self.free = 0;
-            self.nodes.clear();
-            if self.nodes.capacity() > NODES_KEPT {
-                self.nodes = Vec::new();
+            self.list.clear();
+            if self.list.capacity() > NODES_KEPT {
+                self.list = Vec::new();
             }
         } else {
             node.next = self.free;
@@ -175,7 +175,7 @@ impl Nodes {
     }
 
     fn peek_len(&self, at: u32) -> u32 {
-        self.nodes[at as usize].payload.as_ref().map_or(0, Payload::len)
+        self.list[at as usize].payload.as_ref().map_or(0, Payload::len)
     }
 }
 

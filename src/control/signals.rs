@@ -3,11 +3,12 @@
 
 use super::lifecycle::{Lifecycle, Phase};
 use std::io::{self, Write};
+use std::pin::pin;
 use std::process::exit;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 pub(super) struct Signals {
     terminate: Signal,
@@ -41,18 +42,28 @@ pub(super) async fn run(
     say("draining; a second signal ends at once");
     stop();
     phase.send_replace(Phase::Draining);
-    tokio::select! {
-        signal = signals.next() => {
-            say("ended by a second signal");
-            // The shell's convention for a process that a signal ended.
-            exit(128 + signal.as_raw_value())
-        }
-        () = sleep(stop_max) => {
-            say(&format!("the drain took longer than {} s: ended with connections open", stop_max.as_secs_f32()));
-            exit(1)
+    let begun = Instant::now();
+    let mut deadline = pin!(sleep(stop_max));
+    loop {
+        tokio::select! {
+            signal = signals.next() => {
+                if begun.elapsed() < ECHO_MAX {
+                    continue;
+                }
+                say("ended by a second signal");
+                // The shell's convention for a process that a signal ended.
+                exit(128 + signal.as_raw_value())
+            }
+            () = &mut deadline => {
+                say(&format!("the drain took longer than {} s: ended with connections open", stop_max.as_secs_f32()));
+                exit(1)
+            }
         }
     }
 }
+
+/// Supervisors send one signal to the process and again to its group: that is one wish, not two.
+const ECHO_MAX: Duration = Duration::from_millis(200);
 
 /// A closed standard error is no reason to fail.
 fn say(line: &str) {

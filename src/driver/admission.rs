@@ -16,7 +16,11 @@ impl Admissions {
 
     /// Counts a socket in, whatever the answer: a surplus one lives until it has been refused.
     pub fn enter(&self) -> Admission {
-        if self.count.fetch_add(1, Ordering::Relaxed) < self.limit { Admission::Welcome } else { Admission::Surplus }
+        if self.count.fetch_add(1, Ordering::Relaxed) < self.limit {
+            Admission::Welcome
+        } else {
+            Admission::Surplus
+        }
     }
 
     pub fn leave(&self) {

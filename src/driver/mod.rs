@@ -3,7 +3,10 @@
 //! A driver owns sockets and requests; the shard owns everything that has a meaning. What a driver has to offer is
 //! `shard::Input` and `shard::Output`, so that another one (a plain thread on epoll) can stand beside this one.
 
+mod accepting;
 mod admission;
+mod io;
+mod receiving;
 mod sockets;
 mod uring;
 
@@ -15,7 +18,7 @@ use crate::shard::mail::Mail;
 use crate::stats::Published;
 use crate::sys::mailbox::{Inbox, Mailbox};
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
-use std::io;
+use std::io::{Error, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -32,31 +35,31 @@ pub struct Station {
     pub published: Arc<Published>,
     pub admissions: Arc<Admissions>,
     /// Told once, when the core listens or cannot.
-    pub ready: crossbeam_channel::Sender<io::Result<()>>,
+    pub ready: crossbeam_channel::Sender<Result<()>>,
 }
 
 /// A running core.
-pub struct Core(ExecutorJoinHandle<io::Result<()>>);
+pub struct Core(ExecutorJoinHandle<Result<()>>);
 
 impl Core {
     /// Starts the executor on its own pinned thread.
-    pub fn spawn(station: Station) -> io::Result<Self> {
+    pub fn spawn(station: Station) -> Result<Self> {
         let executor = LocalExecutorBuilder::new(Placement::Fixed(station.cpu))
             .name("ringway")
             .io_memory(EXECUTOR_MEMORY_BYTES)
             .spawn(move || uring::run(station))
-            .map_err(into_io)?;
+            .map_err(|error| into_io(&error))?;
         Ok(Self(executor))
     }
 
     /// Waits until the core has drained.
-    pub fn join(self) -> io::Result<()> {
-        self.0.join().map_err(into_io)?
+    pub fn join(self) -> Result<()> {
+        self.0.join().map_err(|error| into_io(&error))?
     }
 }
 
-fn into_io(error: GlommioError<()>) -> io::Error {
-    io::Error::other(error.to_string())
+fn into_io(error: &GlommioError<()>) -> Error {
+    Error::other(error.to_string())
 }
 
 /// The executor reads eight bytes from a doorbell and nothing else: its default of 10 MiB would be registered memory

@@ -5,7 +5,7 @@
 //! with unread bytes would turn them into a reset.
 
 use super::{Output, Shard};
-use crate::conn::Phase;
+use crate::conn::{Conn, Phase};
 use crate::http::Refusal;
 use crate::ids::ConnId;
 use crate::limits::LINGER_MS_MAX;
@@ -74,7 +74,7 @@ impl Shard {
     }
 
     fn lost(&mut self, id: ConnId) {
-        if self.conns.get(id).is_some_and(crate::conn::Conn::is_open) {
+        if self.conns.get(id).is_some_and(Conn::is_open) {
             self.stats.broken += 1;
             self.stats.count_close(ABNORMAL);
             self.leave_open(id);
@@ -144,7 +144,7 @@ impl Shard {
 
     /// Leaves every channel and stops reading messages. False if it was not open.
     fn leave_open(&mut self, id: ConnId) -> bool {
-        if !self.conns.get(id).is_some_and(crate::conn::Conn::is_open) {
+        if !self.conns.get(id).is_some_and(Conn::is_open) {
             return false;
         }
         // What this input has answered so far comes before the close frame.

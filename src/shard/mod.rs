@@ -166,7 +166,7 @@ impl Shard {
         }
         self.fired = fired;
         while let Some(request) = self.requests.expire(now) {
-            self.expired(request);
+            self.expired(&request);
         }
         self.uncork();
         self.cut_slow();

@@ -76,7 +76,7 @@ impl Shard {
     }
 
     /// No answer in time: whether it was stored is not known, and the error says that trying again is right.
-    pub(super) fn expired(&mut self, request: Request) {
+    pub(super) fn expired(&mut self, request: &Request) {
         self.reject(request.conn, request.command, Reject::Internal);
     }
 

@@ -2,7 +2,7 @@
 //! Invariant: events are handled in order, and none after the one that ended the connection.
 
 use super::Shard;
-use crate::conn::Phase;
+use crate::conn::{Conn, Phase};
 use crate::ids::ConnId;
 use crate::proto::Disconnect;
 use crate::ws::{CloseCode, Event, Kind, Opcode};
@@ -122,7 +122,7 @@ impl Shard {
             if let Err(disconnect) = verdict {
                 return self.disconnect(id, disconnect);
             }
-            if !self.conns.get(id).is_some_and(|conn| conn.is_open()) {
+            if !self.conns.get(id).is_some_and(Conn::is_open) {
                 return;
             }
         }

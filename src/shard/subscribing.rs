@@ -154,16 +154,15 @@ impl Shard {
         let channel = self.hub.find(&request.channel);
         let subscription =
             channel.and_then(|channel| self.session_mut(id).and_then(|session| session.find_mut(channel)));
-        match (channel, subscription) {
-            (Some(channel), Some(subscription)) => match &mut subscription.state {
+        if let (Some(channel), Some(subscription)) = (channel, subscription) {
+            match &mut subscription.state {
                 SubscriptionState::Joining { unsubscribe, .. } if unsubscribe.is_none() => {
                     *unsubscribe = Some(command);
                     return Ok(());
                 }
                 SubscriptionState::Joining { .. } => {}
                 SubscriptionState::Live { .. } => self.leave(id, channel),
-            },
-            (Some(_) | None, _) => {}
+            }
         }
         self.reply(id, command, &Reply::Unsubscribe);
         Ok(())

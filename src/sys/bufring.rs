@@ -63,6 +63,7 @@ impl BufferRing {
         unsafe { slice::from_raw_parts_mut(start, chunk.len as usize) }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "whoever gives a chunk back may not keep it")]
     pub(super) fn recycle(&mut self, chunk: Chunk) {
         self.provide(chunk.buffer);
     }

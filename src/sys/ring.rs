@@ -244,7 +244,7 @@ impl Ring {
     }
 
     /// The next completion that has arrived; never blocks.
-    pub fn next(&mut self) -> Option<Completion> {
+    pub fn reap(&mut self) -> Option<Completion> {
         loop {
             let entry = self.uring.completion().next()?;
             if let Some(completion) = self.completed(&entry) {
@@ -275,7 +275,7 @@ impl Ring {
         Some(match Request::of(data)? {
             Request::Accept => {
                 // SAFETY: the kernel just opened this descriptor for us; nobody else knows its number.
-                let result = checked.map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) });
+                let result = checked.map(|fd| unsafe { OwnedFd::from_raw_fd(fd.cast_signed()) });
                 Completion::Accepted { result, shot }
             }
             Request::Poll => Completion::Polled { token, result: checked.map(drop), shot },
@@ -333,7 +333,7 @@ impl Ring {
 
     fn enter(&self, submissions: u32, flags: u32) -> Result<(), Errno> {
         let (fd, flags) = match self.registered {
-            Some(index) => (index as RawFd, flags | ENTER_REGISTERED_RING),
+            Some(index) => (index.cast_signed(), flags | ENTER_REGISTERED_RING),
             None => (self.uring.as_raw_fd(), flags),
         };
         // SAFETY: the queues are mapped and every queued entry is valid; without a wait the kernel reads no argument.

@@ -1,0 +1,98 @@
+//! Accepting, and pausing when descriptors run out.
+//! Invariant: the multishot accept is armed at most once; one that is over is armed again exactly once, after a pause
+//! that grows while descriptors are short.
+
+use super::io::Io;
+use super::sockets::{Socket, Wait, token_of};
+use crate::limits;
+use crate::shard::Shard;
+use crate::sys::ring::Shot;
+use crate::time::Moment;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepting {
+    Armed,
+    /// Out of descriptors: try again then.
+    Paused {
+        until: Moment,
+    },
+    Ended,
+}
+
+impl Accepting {
+    pub(super) fn deadline(self) -> Option<Moment> {
+        match self {
+            Self::Paused { until } => Some(until),
+            Self::Armed | Self::Ended => None,
+        }
+    }
+}
+
+impl Io {
+    pub(super) fn accepted(
+        &mut self,
+        now: Moment,
+        result: Result<OwnedFd, Errno>,
+        shot: Shot,
+        shard: &mut Shard,
+    ) {
+        let error = match result {
+            Ok(fd) => {
+                let id = shard.open(now, self.admissions.enter());
+                let mut socket = Socket::new(id, fd);
+                self.ring.poll(socket.raw(), token_of(id));
+                socket.wait = Wait::Poll;
+                self.sockets.insert(socket);
+                self.accept_pause_ms = limits::ACCEPT_PAUSE_MS_MIN;
+                None
+            }
+            Err(error) => Some(error),
+        };
+        if shot == Shot::Armed {
+            return;
+        }
+        match error {
+            // The drain has cancelled it: with the listener goes what waits in its queue.
+            Some(Errno::CANCELED) => {
+                self.accepting = Accepting::Ended;
+                self.listener = None;
+            }
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                shard.stats().accept_pauses += 1;
+                self.accepting =
+                    Accepting::Paused { until: now + Duration::from_millis(self.accept_pause_ms) };
+                self.accept_pause_ms = (self.accept_pause_ms * 2).min(limits::ACCEPT_PAUSE_MS_MAX);
+            }
+            // The peer was gone before we looked, or the kernel ended the multishot: once more.
+            Some(_) | None => self.arm_accept(),
+        }
+    }
+
+    pub(super) fn resume_accepting(&mut self, now: Moment) {
+        if let Accepting::Paused { until } = self.accepting
+            && until <= now
+        {
+            self.arm_accept();
+        }
+    }
+
+    /// What waits in the listener's queue goes with it.
+    pub(super) fn stop_accepting(&mut self) {
+        if self.accepting == Accepting::Armed {
+            self.ring.cancel_accept();
+        } else {
+            self.accepting = Accepting::Ended;
+            self.listener = None;
+        }
+    }
+
+    fn arm_accept(&mut self) {
+        if let Some(listener) = &self.listener {
+            self.ring.accept(listener.as_fd());
+            self.accepting = Accepting::Armed;
+        }
+    }
+}
