@@ -3,8 +3,10 @@
 //! Read from `scenario` down: it leads a run through `conductor`, which orders worker processes about through `crew`;
 //! each worker is one `engine`, an epoll loop over its share of the connections. `report` turns figures into files.
 
+mod ab;
 mod calendar;
 mod cli;
+mod compare;
 mod conductor;
 mod connection;
 mod crew;

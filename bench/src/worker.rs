@@ -37,7 +37,7 @@ fn serve() -> Result<(), EngineError> {
     let (plan, rest) = first_order(&orders)?;
     raise_descriptor_limit();
     if let Some(core) = plan.core {
-        pin(core);
+        pin(&[core]);
     }
     // Sleeping up to the last microsecond: the default slack of 50 us would show in every latency.
     let _ = set_current_timer_slack(NonZeroU64::new(1));
@@ -80,10 +80,12 @@ pub fn raise_descriptor_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Keeps this process on one core. Where the kernel refuses, the run is still valid, only noisier.
-pub fn pin(core: u32) {
+/// Keeps this process, and those that it starts, on some cores. Where the kernel refuses, a run is only noisier.
+pub fn pin(cores: &[u32]) {
     let mut set = CpuSet::new();
-    set.set(core as usize);
+    for core in cores {
+        set.set(*core as usize);
+    }
     let _ = sched_setaffinity(None, &set);
 }
 

@@ -3,8 +3,8 @@
 pub mod flags;
 pub mod units;
 
-use crate::scenario;
-use crate::worker;
+use crate::{ab, compare, scenario, worker};
+
 use clap::Parser;
 use flags::{Cli, Command};
 use std::process::ExitCode;
@@ -23,7 +23,8 @@ pub fn run() -> ExitCode {
         Command::Fanout(flags) => scenario::fanout::run(&flags).map_err(Box::from),
         Command::Chat(flags) => scenario::chat::run(&flags).map_err(Box::from),
         Command::Storm(flags) => scenario::storm::run(&flags).map_err(Box::from),
-        Command::Compare(_) | Command::Ab(_) => Ok(true),
+        Command::Compare(flags) => compare::run(&flags).map_err(Box::from),
+        Command::Ab(flags) => ab::run(&flags).map_err(Box::from),
     };
     exit(verdict)
 }

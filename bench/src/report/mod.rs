@@ -1,9 +1,14 @@
 //! What becomes of a finished run: `run.json`, `latency.hdr`, `report.html`, and a summary for people.
 
+pub mod charts;
 pub mod figures;
+pub mod html;
 mod interval_log;
 mod latency;
 pub mod run;
+#[cfg(test)]
+pub mod sample;
+mod svg;
 mod text;
 pub mod units;
 
@@ -43,6 +48,7 @@ fn store(run: &Run, json: &str, measured: Option<&Measured>, directory: &Path) -
     std::fs::create_dir_all(directory)
         .map_err(|error| ReportError::Write { path: directory.to_owned(), error })?;
     write(&directory.join("run.json"), json.as_bytes())?;
+    write(&directory.join("report.html"), html::page(run).as_bytes())?;
     if let Some(measured) = measured {
         write(&directory.join("latency.hdr"), &interval_log::log(run, measured))?;
     }

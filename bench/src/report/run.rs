@@ -224,3 +224,70 @@ pub struct Verdict {
     pub ok: bool,
     pub reasons: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::report::sample;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    const README: &str = include_str!("../../../results/README.md");
+    /// Fields whose value is a latency object; it is described once.
+    const LATENCIES: [&str; 3] = ["connect.latency", "storm.latency", "generator.lateness"];
+    /// Fields whose keys are free.
+    const MAPS: [&str; 5] = [
+        "connect.reasons",
+        "environment.tuning",
+        "failures.disconnects",
+        "failures.error_replies",
+        "storm.reasons",
+    ];
+
+    fn paths(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+        if LATENCIES.contains(&path) {
+            assert!(value["p99_ns"].is_u64(), "{path} is described as a latency object");
+            found.insert(path.to_owned());
+            return;
+        }
+        match value {
+            Value::Object(fields) if MAPS.contains(&path) => {
+                assert!(!fields.is_empty(), "the sample says nothing about {path}");
+                found.insert(format!("{path}.*"));
+            }
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    paths(value, &format!("{path}{dot}{name}"), found);
+                }
+            }
+            Value::Array(values) if values.first().is_some_and(Value::is_object) => {
+                paths(&values[0], &format!("{path}[]"), found);
+            }
+            Value::Array(_) => {
+                found.insert(format!("{path}[]"));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                found.insert(path.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_describes_every_field_and_no_other() {
+        let mut written = BTreeSet::new();
+        paths(&serde_json::to_value(sample::run()).unwrap(), "", &mut written);
+        let (_, schema) = README.split_once("## run.json").unwrap();
+        let rows = schema.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+        let described: BTreeSet<String> = rows.map(|(field, _)| field.to_owned()).collect();
+        let missing: Vec<_> = written.difference(&described).collect();
+        let gone: Vec<_> = described.difference(&written).collect();
+        assert!(missing.is_empty() && gone.is_empty(), "not described: {missing:?}; not written: {gone:?}");
+    }
+
+    #[test]
+    fn a_run_survives_its_file() {
+        let value = serde_json::to_value(sample::run()).unwrap();
+        let read: super::Run = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), value);
+    }
+}

@@ -1,11 +1,7 @@
 //! The generator against a server that is not ours: what arrives is proved, and what does not arrive is noticed.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod server;
-
+use super::server::{Manner, start};
 use serde_json::Value;
-use server::{Manner, start};
 use std::process::{Command, Output};
 
 /// Runs the generator for a second; gives its output and run.json.
@@ -14,7 +10,7 @@ fn bench(manner: Manner, arguments: &[&str]) -> (Output, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_ringway-bench"))
         .args(arguments)
         .args(["--url", &url, "--json", "--no-results"])
-        .args(["--warmup", "200ms", "--duration", "1s", "--drain", "1s"])
+        .args(["--warmup", "200ms", "--duration", "1s", "--drain", "5s"])
         .output()
         .unwrap();
     let run = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);

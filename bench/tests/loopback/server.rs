@@ -1,7 +1,5 @@
 //! A small WebSocket server that is not ours (tungstenite, a thread per connection), with faults on demand.
 
-#![expect(clippy::unwrap_used, reason = "a server of a test may die loudly")]
-
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -53,14 +51,21 @@ impl Rooms {
 pub fn start(manner: Manner) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let rooms = Arc::new(Rooms::default());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (stream, rooms) = (stream.unwrap(), Arc::clone(&rooms));
-            std::thread::spawn(move || serve(stream, manner, &rooms));
-        }
-    });
+    std::thread::spawn(move || accept_forever(&listener, manner));
     address
+}
+
+/// Becomes a server, in this thread.
+pub fn serve_forever(port: u16, manner: Manner) -> ! {
+    accept_forever(&TcpListener::bind(("127.0.0.1", port)).unwrap(), manner)
+}
+
+fn accept_forever(listener: &TcpListener, manner: Manner) -> ! {
+    let rooms = Arc::new(Rooms::default());
+    loop {
+        let ((stream, _), rooms) = (listener.accept().unwrap(), Arc::clone(&rooms));
+        std::thread::spawn(move || serve(stream, manner, &rooms));
+    }
 }
 
 fn serve(stream: TcpStream, manner: Manner, rooms: &Rooms) {

@@ -1,0 +1,70 @@
+//! The charts of a report: which figures go on which axes.
+
+use super::run::{Point, Run};
+use super::svg::{Axis, Scale, Series, chart};
+use super::units::{bytes, count, nanos, three};
+
+const SECONDS: Axis = Axis { title: "second", scale: Scale::Linear, label: |second| format!("{second:.0}") };
+const NANOS: Axis = Axis { title: "latency", scale: Scale::Log, label: nanos };
+
+/// Latency over percentile, of one run or of several over each other.
+pub fn spectrum(runs: &[(String, &Run)]) -> String {
+    let x = Axis { title: "percentile", scale: Scale::Quantile, label: percentile };
+    let series = |(name, run): &(String, &Run)| {
+        let spectrum = run.latency.iter().flat_map(|latency| &latency.spectrum);
+        Series {
+            name: name.clone(),
+            points: spectrum.map(|(quantile, value)| (*quantile, *value as f64)).collect(),
+        }
+    };
+    chart(&x, &NANOS, &runs.iter().map(series).collect::<Vec<_>>())
+}
+
+pub fn throughput(run: &Run) -> String {
+    let y = Axis { title: "messages per second", scale: Scale::Linear, label: count };
+    let sent = over_time(run, "sent", |point| Some(point.sent as f64));
+    chart(&SECONDS, &y, &[over_time(run, "received", |point| Some(point.received as f64)), sent])
+}
+
+/// Deliveries of several runs over each other.
+pub fn throughputs(runs: &[(String, &Run)]) -> String {
+    let y = Axis { title: "deliveries per second", scale: Scale::Linear, label: count };
+    let series = |(name, run): &(String, &Run)| over_time(run, name, |point| Some(point.received as f64));
+    chart(&SECONDS, &y, &runs.iter().map(series).collect::<Vec<_>>())
+}
+
+pub fn latency_series(run: &Run) -> String {
+    let series = [
+        over_time(run, "max", |point| point.max_ns.map(|ns| ns as f64)),
+        over_time(run, "p99", |point| point.p99_ns.map(|ns| ns as f64)),
+        over_time(run, "p50", |point| point.p50_ns.map(|ns| ns as f64)),
+    ];
+    chart(&SECONDS, &NANOS, &series)
+}
+
+pub fn server_cpu(run: &Run) -> String {
+    let y = Axis { title: "cores", scale: Scale::Linear, label: three };
+    let total = |point: &Point| Some(point.server_cpu_user_cores? + point.server_cpu_system_cores?);
+    let series = [
+        over_time(run, "user and system", total),
+        over_time(run, "system", |point| point.server_cpu_system_cores),
+        over_time(run, "user", |point| point.server_cpu_user_cores),
+    ];
+    chart(&SECONDS, &y, &series)
+}
+
+pub fn server_memory(run: &Run) -> String {
+    let y = Axis { title: "resident memory", scale: Scale::Linear, label: bytes };
+    chart(&SECONDS, &y, &[over_time(run, "resident", |point| point.server_rss_bytes.map(|rss| rss as f64))])
+}
+
+fn over_time(run: &Run, name: &str, figure: fn(&Point) -> Option<f64>) -> Series {
+    let points = run.series.iter().filter_map(|point| Some((f64::from(point.second) + 1.0, figure(point)?)));
+    Series { name: name.to_owned(), points: points.collect() }
+}
+
+/// 99.9 %, with as many digits as it has nines.
+fn percentile(quantile: f64) -> String {
+    let text = format!("{:.4}", quantile * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}

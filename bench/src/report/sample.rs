@@ -1,0 +1,143 @@
+//! A run with every field set, for tests of what reads and writes runs.
+
+use super::run::*;
+use crate::record::Durations;
+use std::collections::BTreeMap;
+
+pub fn run() -> Run {
+    let mut durations = Durations::new();
+    (1..=200_000).for_each(|step| durations.record(step * 100));
+    let latency = Latency::of(&durations);
+    let reasons = BTreeMap::from([("reason".to_owned(), 1)]);
+    let point = |second| Point {
+        second,
+        sent: 1_000,
+        received: 1_000,
+        p50_ns: Some(50_000),
+        p99_ns: Some(90_000),
+        max_ns: Some(100_000 + u64::from(second)),
+        server_cpu_user_cores: Some(0.2),
+        server_cpu_system_cores: Some(0.4),
+        server_rss_bytes: Some(8 << 20),
+    };
+    let step = |name: &str, connections, rss_bytes| MemoryStep {
+        name: name.into(),
+        connections,
+        rss_bytes,
+        pss_bytes: rss_bytes,
+        private_bytes: rss_bytes,
+        slab_bytes: Some(1 << 26),
+        slab_unreclaimable_bytes: Some(1 << 25),
+        idle_cpu_cores: Some(0.001),
+    };
+    Run {
+        schema: SCHEMA.into(),
+        version: VERSION,
+        id: "20261121T010203Z-sample".into(),
+        label: "sample".into(),
+        started: "2026-11-21T01:02:03Z".into(),
+        started_ms: 1_795_222_923_000,
+        command: vec!["ringway-bench".into(), "echo".into()],
+        setup: Setup {
+            scenario: "echo".into(),
+            protocol: "raw".into(),
+            url: "ws://127.0.0.1:8080/echo".into(),
+            connections: 100,
+            groups: 100,
+            members: 1,
+            publishers: 100,
+            size_bytes: 20,
+            binary: false,
+            pace: "open".into(),
+            pipeline: Some(1),
+            rate_per_publisher: Some(10.0),
+            warmup_s: 1.0,
+            duration_s: 3.0,
+            connect_rate: 10_000,
+            server_pid: Some(42),
+            seed: 1,
+        },
+        environment: Environment {
+            bench_version: "0.1.0".into(),
+            git_commit: Some("0123456789abcdef".into()),
+            git_dirty: Some(true),
+            kernel: "Linux 6.18".into(),
+            cpu_model: Some("a CPU".into()),
+            cores_online: 2,
+            memory_bytes: Some(1 << 34),
+            governor: Some("performance".into()),
+            descriptor_limit: 20_000,
+            tuning: BTreeMap::from([("net.core.somaxconn".to_owned(), "4096".to_owned())]),
+        },
+        connect: Connect {
+            established: 100,
+            attempts: 101,
+            retries: 1,
+            elapsed_s: 0.1,
+            rate_per_s: 1_000.0,
+            latency: latency.clone(),
+            reasons: reasons.clone(),
+        },
+        storm: Some(Storm {
+            back: 100,
+            all_back_s: Some(0.5),
+            retries: 0,
+            latency: latency.clone(),
+            reasons: reasons.clone(),
+        }),
+        load: Some(Load {
+            sent: 3_000,
+            received: 3_000,
+            sent_per_s: 1_000.0,
+            received_per_s: 1_000.0,
+            sent_bytes: 78_000,
+            received_bytes: 66_000,
+        }),
+        latency: latency.clone(),
+        delivery: Some(Delivery {
+            published: 4_000,
+            expected: 4_000,
+            delivered: 4_000,
+            lost: 0,
+            duplicated: 0,
+            reordered: 0,
+            stray: 0,
+            unsent: 0,
+        }),
+        failures: Failures { never_connected: 0, disconnects: reasons.clone(), error_replies: reasons },
+        server: Some(Server {
+            pid: 42,
+            window_s: 3.0,
+            cpu_user_s: 0.6,
+            cpu_system_s: 1.2,
+            cpu_cores: 0.6,
+            cpu_per_delivery_us: Some(3.0),
+            cpu_user_per_delivery_us: Some(1.0),
+            cpu_system_per_delivery_us: Some(2.0),
+            cpu_per_message_us: Some(3.0),
+            machine_cpu_cores: Some(1.2),
+        }),
+        memory: Some(MemoryReport {
+            steps: vec![step("baseline", 0, 8 << 20), step("connected", 100, 9 << 20)],
+            rss_per_connection_bytes: Some(200.0),
+            pss_per_connection_bytes: Some(200.0),
+            private_per_connection_bytes: Some(190.0),
+            slab_per_connection_bytes: Some(8_000.0),
+            slab_unreclaimable_per_connection_bytes: Some(7_900.0),
+            rss_per_connection_after_burst_bytes: Some(210.0),
+            private_per_connection_after_burst_bytes: Some(200.0),
+        }),
+        generator: Generator {
+            processes: 1,
+            cores: vec![Some(1)],
+            sources: 1,
+            cpu_cores_max: Some(0.4),
+            cpu_per_delivery_us: Some(1.5),
+            lateness: latency,
+            crowded_share: Some(0.0),
+            warnings: vec!["a warning".into()],
+        },
+        series: (0..3).map(point).collect(),
+        verdict: Verdict { ok: true, reasons: Vec::new() },
+    }
+}
