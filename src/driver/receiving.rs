@@ -9,7 +9,7 @@ use super::io::Io;
 use super::sockets::{Exit, Wait, token_of};
 use crate::ids::ConnId;
 use crate::shard::{Input, Shard};
-use crate::sys::ring::{Chunk, Shot, Token};
+use crate::sys::ring::{Chunk, Ready, Shot, Token};
 use crate::sys::socket;
 use crate::time::Moment;
 use rustix::io::Errno;
@@ -21,13 +21,14 @@ impl Io {
         &mut self,
         now: Moment,
         token: Token,
-        result: Result<(), Errno>,
+        result: Result<Ready, Errno>,
         shot: Shot,
         shard: &mut Shard,
     ) {
         let Some(socket) = self.sockets.by_token(token) else {
             return;
         };
+        socket.is_ending |= result == Ok(Ready::Ending);
         let (id, was_ending) = (socket.id, socket.wait == Wait::PollEnding);
         if shot == Shot::Over {
             socket.wait = Wait::Nothing;
@@ -163,7 +164,7 @@ impl Io {
             Ok(None) => {}
             Ok(Some(0)) => shard.handle(now, Input::Ended { conn }),
             Ok(Some(len)) => {
-                if len == self.scratch.len() {
+                if socket.is_ending || len == self.scratch.len() {
                     self.unread.push(conn.slot);
                 }
                 let bytes = self.scratch.get_mut(..len).unwrap_or_default();

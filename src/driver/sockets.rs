@@ -16,6 +16,8 @@ pub(super) struct Socket {
     pub(super) exit: Exit,
     /// Readable events in a row that came soon after one another.
     pub(super) streak: u8,
+    /// The peer has finished behind the bytes that wait: no event will say so again, so read to the end.
+    pub(super) is_ending: bool,
     /// When something was read last, in coarse ticks.
     pub(super) read_at: u32,
     /// Bytes of the payload under way that an earlier send has taken.
@@ -49,7 +51,7 @@ pub(super) enum Exit {
 impl Socket {
     pub(super) fn new(id: ConnId, fd: OwnedFd) -> Self {
         let (wait, exit) = (Wait::Nothing, Exit::Stay);
-        Self { id, fd, wait, exit, streak: 0, read_at: 0, sent: 0, flight: None }
+        Self { id, fd, wait, exit, streak: 0, is_ending: false, read_at: 0, sent: 0, flight: None }
     }
 
     pub(super) fn raw(&self) -> RawFd {

@@ -40,15 +40,23 @@ pub enum Shot {
     Over,
 }
 
+/// What a poll found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    Bytes,
+    Ending,
+}
+
 #[derive(Debug)]
 pub enum Completion {
     Accepted {
         result: Result<OwnedFd, Errno>,
         shot: Shot,
     },
+    /// Readable; `Ready::Ending` when the peer has finished or broken off behind the bytes that wait.
     Polled {
         token: Token,
-        result: Result<(), Errno>,
+        result: Result<Ready, Errno>,
         shot: Shot,
     },
     /// `None` is the end of the stream.
@@ -156,7 +164,8 @@ impl Ring {
 
     /// Reports readability until `Shot::Over`: 256 bytes of kernel memory per waiting socket.
     pub fn poll(&mut self, socket: RawFd, token: Token) {
-        let entry = opcode::PollAdd::new(Fd(socket), libc::POLLIN as u32).multi(true).build();
+        let events = (libc::POLLIN | libc::POLLRDHUP) as u32;
+        let entry = opcode::PollAdd::new(Fd(socket), events).multi(true).build();
         self.push(&entry.user_data(Request::Poll.with(token)));
     }
 
@@ -278,7 +287,11 @@ impl Ring {
                 let result = checked.map(|fd| unsafe { OwnedFd::from_raw_fd(fd.cast_signed()) });
                 Completion::Accepted { result, shot }
             }
-            Request::Poll => Completion::Polled { token, result: checked.map(drop), shot },
+            Request::Poll => {
+                let ending = (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) as u32;
+                let ready = |events| if events & ending == 0 { Ready::Bytes } else { Ready::Ending };
+                Completion::Polled { token, result: checked.map(ready), shot }
+            }
             Request::Recv => {
                 let buffers = self.buffers.as_ref()?;
                 let chunk = |len| cqueue::buffer_select(entry.flags()).and_then(|id| buffers.chunk(id, len));
