@@ -104,6 +104,8 @@ impl Shard {
             return;
         }
         self.is_draining = true;
+        // Few clients make no wave: their goodbyes need not take the whole window.
+        let window = window.min(GOODBYE_SPACING * self.conns.count());
         self.outputs.push(Output::StopAccepting);
         let ids: Vec<ConnId> = self.conns.ids().collect();
         for id in ids {
@@ -126,6 +128,9 @@ impl Shard {
         }
     }
 }
+
+/// Between goodbyes at most, on average.
+const GOODBYE_SPACING: Duration = Duration::from_millis(10);
 
 /// Far enough for a deadline that nobody waits for.
 const NEVER: Duration = Duration::from_hours(365 * 24);
