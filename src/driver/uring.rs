@@ -14,6 +14,7 @@ use crate::sys::clock;
 use crate::sys::mailbox::{Inbox, Mailbox};
 use crate::sys::memory;
 use crate::sys::park::Parking;
+use crate::sys::ring::Completion;
 use crate::time::Moment;
 use std::io::Result;
 use std::sync::Arc;
@@ -107,10 +108,11 @@ impl Uring {
             while count < REAP_COMPLETIONS_MAX
                 && let Some(completion) = self.io.ring.reap()
             {
+                // An alarm by itself is no work: what it is for may be.
+                is_busy |= !matches!(completion, Completion::TimedOut);
                 self.io.complete(now, completion, &mut self.shard);
                 count += 1;
             }
-            is_busy |= count > 0;
             if !self.io.ring.is_waiting() {
                 break;
             }
