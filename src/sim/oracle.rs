@@ -12,6 +12,8 @@ pub type Tick = u64;
 
 #[derive(Debug, Default)]
 pub struct Ledger {
+    /// Every code that a client has heard: statuses, errors, closes, unsubscribes. What never happens is not tested.
+    pub codes: BTreeSet<u32>,
     publications: Vec<Publication>,
     subscriptions: Vec<Subscription>,
     next: BTreeMap<PublicationId, PublicationId>,

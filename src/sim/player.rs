@@ -219,9 +219,13 @@ impl Player {
         assert!(self.goodbye.is_none(), "{heard:?} behind a close frame");
         match heard {
             Heard::Status(101) | Heard::Ping | Heard::FramePing(_) => {}
-            Heard::Status(status) => self.refused(status),
+            Heard::Status(status) => {
+                ledger.codes.insert(u32::from(status));
+                self.refused(status);
+            }
             Heard::Reply(STRAY_ID.., _) => assert!(self.blames.contains(&Blame::Commands)),
             Heard::Reply(id, result) => {
+                ledger.codes.extend(result.as_ref().err());
                 let ask = self.asked.remove(&id);
                 assert!(ask.is_some(), "a reply to no command: {id} {result:?}");
                 if let Some(ask) = ask {
@@ -303,6 +307,7 @@ impl Player {
         let (Some(standing), Some(live)) = (standing, live) else { return };
         if let Some(end) = push.get("unsubscribe") {
             assert_eq!(end["code"], 2500, "{push}");
+            ledger.codes.insert(2500);
             ledger.end(live);
             standing.live = None;
             standing.settle();
@@ -354,7 +359,9 @@ impl Player {
         let is_allowed = allowed.iter().any(|blame| self.blames.contains(blame));
         assert!(is_allowed, "closed with {code:?} {reason:?}, blamed for {:?}", self.blames);
         assert!(code.is_none_or(|code| code < 3000 || !reason.is_empty()), "{code:?} without a reason");
-        self.goodbye = Some(code.unwrap_or(1005));
+        let code = code.unwrap_or(1005);
+        ledger.codes.insert(u32::from(code));
+        self.goodbye = Some(code);
         self.end_subscriptions(ledger);
     }
 

@@ -59,7 +59,7 @@ impl<S: Stage> Play<'_, S> {
             Act::Wait(time) => self.wait(*time),
             Act::Say { client, saying } => self.say(client, saying),
             Act::Expect { client, expectation } => {
-                self.expect(client, expectation).map_err(|error| format!("client {client}: {error}"))
+                self.meet(client, expectation).map_err(|error| format!("client {client}: {error}"))
             }
         }
     }
@@ -127,7 +127,7 @@ impl<S: Stage> Play<'_, S> {
         Ok(true)
     }
 
-    fn expect(&mut self, name: &str, expectation: &Expectation) -> Result<(), String> {
+    fn meet(&mut self, name: &str, expectation: &Expectation) -> Result<(), String> {
         match expectation {
             Expectation::End => self.expect_end(name),
             Expectation::Nothing => self.expect_nothing(name),
@@ -183,7 +183,7 @@ impl<S: Stage> Play<'_, S> {
     fn expect_nothing(&mut self, name: &str) -> Result<(), String> {
         if self.actors.get(name).is_some_and(|actor| actor.client.is_open()) {
             self.say(name, &Saying::Ping("nothing else?".into()))?;
-            self.expect(name, &Expectation::Pong("nothing else?".into()))?;
+            self.meet(name, &Expectation::Pong("nothing else?".into()))?;
         } else {
             while self.hear(name)? {}
         }

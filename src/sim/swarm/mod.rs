@@ -1,0 +1,191 @@
+//! Random lives in an unkind world, and the verdict over them.
+//!
+//! Each seed draws its own world: how many cores, clients and channels, which faults, which acts and how often (swarm
+//! testing: what every world does a little of, some world must do a lot of, and another never). When the faults stop,
+//! everything that is still owed must arrive; when the clients leave, nothing of them may stay.
+
+mod acts;
+mod verdict;
+
+use super::dice::Dice;
+use super::oracle::{Ledger, Tick};
+use super::player::{Blame, Player};
+use super::world::World;
+use crate::shard::mail::Mail;
+use acts::{ACTS, Act, Ask, Say};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+pub struct Swarm {
+    world: World,
+    dice: Dice,
+    ledger: Ledger,
+    players: Vec<Player>,
+    weights: [u32; ACTS.len()],
+    channel_count: usize,
+    player_count_max: usize,
+    payload_bytes_max: usize,
+    /// Clients may be cut for being slow even if they read.
+    has_small_outboxes: bool,
+    is_draining: bool,
+    now: Tick,
+}
+
+/// Acts of one world.
+const ACT_COUNT: usize = 250;
+
+/// Lives through one world and says which codes its clients heard. Panics with what went wrong.
+pub fn run(seed: u64) -> BTreeSet<u32> {
+    let mut swarm = Swarm::new(seed);
+    for _ in 0..ACT_COUNT {
+        swarm.act();
+        for _ in 0..swarm.dice.between(0, 6) {
+            swarm.world.step();
+            swarm.read_some();
+        }
+    }
+    swarm.rest();
+    swarm.judge();
+    swarm.leave();
+    swarm.ledger.codes
+}
+
+impl Swarm {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let has_small_outboxes = dice.percent(25);
+        let outbox = if has_small_outboxes { dice.between(100, 4000) } else { 1024 * 1024 };
+        let core_count = dice.between(1, 4) as u16;
+        let mut world =
+            World::new(dice.throw(), core_count, |options| options.outbox_bytes_max = outbox as u32);
+        world.faults.chunk_bytes_max = [1, 7, 100, 64 * 1024][dice.below(4)];
+        world.faults.lag = [0, 10, 50, 80][dice.below(4)];
+        world.faults.late = [0, 50][dice.below(2)];
+        world.faults.pipe_bytes_max = [64, 1000, 256 * 1024][dice.below(3)];
+        world.faults.mail_count_max = [1, 2, 5, 1024][dice.below(4)];
+        world.faults.step_nanos_max = [1, 1000, 50_000][dice.below(3)];
+        let weights = acts::weights(&mut dice);
+        Self {
+            world,
+            ledger: Ledger::default(),
+            players: Vec::new(),
+            weights,
+            channel_count: dice.between(1, 4),
+            player_count_max: dice.between(2, 10),
+            payload_bytes_max: [10, 300, 5000][dice.below(3)],
+            has_small_outboxes,
+            is_draining: false,
+            now: 0,
+            dice,
+        }
+    }
+
+    fn act(&mut self) {
+        self.now += 1;
+        let Some((act, _)) = self.dice.weighted(&self.weights).and_then(|at| ACTS.get(at)) else { return };
+        match act {
+            Act::Open => self.open(),
+            Act::Pass => {
+                let nanos = [1_000_000, 1_000_000_000, 40_000_000_000][self.dice.below(3)];
+                let nanos = self.dice.below(nanos) as u64;
+                self.pass(Duration::from_nanos(nanos));
+            }
+            // A drain ends a world early: most worlds should live to their end.
+            Act::Drain if self.dice.percent(5) => self.drain(),
+            Act::Drain => {}
+            Act::Ask(ask) => self.as_somebody(|swarm, at| swarm.ask(at, *ask)),
+            Act::Say(say) => self.as_somebody(|swarm, at| swarm.say(at, *say)),
+            Act::Behave(behave) => self.as_somebody(|swarm, at| swarm.behave(at, *behave)),
+        }
+    }
+
+    fn as_somebody(&mut self, act: impl FnOnce(&mut Self, usize)) {
+        let at = self.dice.below(self.players.len());
+        if self.players.get(at).is_some_and(Player::is_live) {
+            act(self, at);
+        }
+    }
+
+    fn open(&mut self) {
+        self.players.retain(|player| !player.is_over);
+        if self.players.len() >= self.player_count_max {
+            return;
+        }
+        let Some(link) = self.world.open() else { return };
+        let is_echo = self.dice.percent(10);
+        let mut player = Player::new(link, is_echo);
+        player.client.upgrade(if is_echo { "/echo" } else { "/connection/websocket" }, &[]);
+        if self.has_small_outboxes {
+            player.blames.insert(Blame::Slow);
+        }
+        if self.is_draining {
+            player.blames.insert(Blame::Drain);
+        }
+        self.players.push(player);
+        let at = self.players.len() - 1;
+        if self.dice.percent(40) {
+            // Commands in the same segment as the head, as a client that knows its server may send them.
+            self.say(at, Say::Begin);
+            self.ask(at, Ask::Subscribe);
+            self.say(at, Say::Flush);
+        }
+        self.write(at);
+    }
+
+    fn drain(&mut self) {
+        self.is_draining = true;
+        for player in &mut self.players {
+            player.blames.insert(Blame::Drain);
+        }
+        self.world.broadcast(|| Mail::Drain { window: Duration::from_secs(1) });
+    }
+
+    /// Time passes; whoever reads does so meanwhile.
+    fn pass(&mut self, time: Duration) {
+        for player in &mut self.players {
+            // The handshake and the connect command have deadlines, and so has everything that is half sent.
+            if player.client_id.is_none() {
+                player.blames.insert(Blame::Late);
+            }
+        }
+        let mut left = time;
+        while !left.is_zero() {
+            // Nobody needs seconds to read what is there.
+            let waits =
+                |player: &Player| player.is_reading && !player.is_over && self.world.has_unread(player.link);
+            if !self.players.iter().any(waits) {
+                left -= self.world.pass(left);
+            }
+            self.read_all();
+        }
+    }
+
+    fn read_some(&mut self) {
+        let at = self.dice.below(self.players.len());
+        if at < self.players.len() {
+            self.read(at);
+        }
+    }
+
+    fn read_all(&mut self) {
+        (0..self.players.len()).for_each(|at| self.read(at));
+    }
+
+    fn read(&mut self, at: usize) {
+        self.now += 1;
+        let player = &mut self.players[at];
+        if player.is_reading && !player.is_over {
+            let incoming = self.world.read(player.link);
+            player.receive(incoming, &mut self.ledger, self.now);
+            self.write(at);
+        }
+    }
+
+    fn write(&mut self, at: usize) {
+        let player = &mut self.players[at];
+        let output = player.client.take_output();
+        if !output.is_empty() && !player.is_over {
+            self.world.write(player.link, &output);
+        }
+    }
+}
