@@ -179,6 +179,7 @@ fn shard_options(config: &Config, core: CoreId, hash_seed: u64) -> Result<ShardO
         close_max: websocket.close_timeout,
         message_bytes_max: websocket.message_size_limit,
         outbox_bytes_max: client.queue_max_size,
+        mail_count_max: MAIL_COUNT_MAX,
         stale_max: client.stale_close_delay,
         ping_interval: client.ping_interval,
         pong_max: client.pong_timeout,

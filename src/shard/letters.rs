@@ -6,7 +6,6 @@
 use super::Shard;
 use super::mail::Mail;
 use crate::ids::CoreId;
-use crate::limits::MAIL_COUNT_MAX;
 use crate::payload::{Parcel, Payload};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,17 +18,19 @@ pub(super) struct Full;
 pub(super) struct Letters {
     /// By core.
     queues: Vec<VecDeque<Mail>>,
+    /// Of one queue; words that must arrive do not count.
+    count_max: usize,
 }
 
 impl Letters {
-    pub(super) fn new(core_count: u16) -> Self {
-        Self { queues: (0..core_count).map(|_| VecDeque::new()).collect() }
+    pub(super) fn new(core_count: u16, count_max: usize) -> Self {
+        Self { queues: (0..core_count).map(|_| VecDeque::new()).collect(), count_max }
     }
 
     /// A request: refused when the way is blocked.
     pub(super) fn ask(&mut self, to: CoreId, letter: Mail) -> Result<(), Full> {
         match self.queues.get_mut(to.index()) {
-            Some(queue) if queue.len() < MAIL_COUNT_MAX => {
+            Some(queue) if queue.len() < self.count_max => {
                 queue.push_back(letter);
                 Ok(())
             }
@@ -49,7 +50,7 @@ impl Letters {
         let Some(queue) = self.queues.get_mut(to.index()) else {
             return false;
         };
-        if queue.len() < MAIL_COUNT_MAX {
+        if queue.len() < self.count_max {
             queue.push_back(Mail::Publication { channel: Arc::clone(channel), frame: frame.clone() });
             return true;
         }

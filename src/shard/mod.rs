@@ -106,7 +106,7 @@ impl Shard {
             nodes: Nodes::default(),
             pool: Pool::new(),
             requests: Requests::default(),
-            letters: Letters::new(options.core_count),
+            letters: Letters::new(options.core_count, options.mail_count_max),
             random: Random::new(options.seed),
             handshakes: options.handshake_rate.map(|per_second| Rate::new(per_second, now)),
             gathering: Gathering::default(),

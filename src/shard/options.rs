@@ -25,6 +25,8 @@ pub struct ShardOptions {
     pub close_max: Duration,
     pub message_bytes_max: u32,
     pub outbox_bytes_max: u32,
+    /// Letters that wait here for room in another core's mailbox.
+    pub mail_count_max: usize,
     pub stale_max: Duration,
     /// Zero: no pings.
     pub ping_interval: Duration,
@@ -77,6 +79,7 @@ impl ShardOptions {
             close_max: Duration::from_millis(limits::CLOSE_MS_MAX),
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             outbox_bytes_max: limits::OUTBOX_BYTES_MAX,
+            mail_count_max: limits::MAIL_COUNT_MAX,
             stale_max: Duration::from_millis(limits::STALE_MS_MAX),
             ping_interval: Duration::from_millis(limits::PING_INTERVAL_MS),
             pong_max: Duration::from_millis(limits::PONG_MS_MAX),
