@@ -7,7 +7,7 @@ use super::Shard;
 use super::mail::Mail;
 use crate::ids::CoreId;
 use crate::payload::{Parcel, Payload};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 /// The mailbox of a core is full, and so is the queue in front of it.
@@ -17,21 +17,29 @@ pub(super) struct Full;
 #[derive(Debug)]
 pub(super) struct Letters {
     /// By core.
-    queues: Vec<VecDeque<Mail>>,
+    queues: Vec<Queue>,
     /// Of one queue; words that must arrive do not count.
     count_max: usize,
 }
 
+#[derive(Debug, Default)]
+struct Queue {
+    letters: VecDeque<Mail>,
+    /// Channels whose `Gap` waits here with no `Linked` behind it: who joins later has missed nothing yet, and is owed
+    /// a gap of its own.
+    gaps: HashSet<Arc<str>>,
+}
+
 impl Letters {
     pub(super) fn new(core_count: u16, count_max: usize) -> Self {
-        Self { queues: (0..core_count).map(|_| VecDeque::new()).collect(), count_max }
+        Self { queues: (0..core_count).map(|_| Queue::default()).collect(), count_max }
     }
 
     /// A request: refused when the way is blocked.
     pub(super) fn ask(&mut self, to: CoreId, letter: Mail) -> Result<(), Full> {
         match self.queues.get_mut(to.index()) {
-            Some(queue) if queue.len() < self.count_max => {
-                queue.push_back(letter);
+            Some(queue) if queue.letters.len() < self.count_max => {
+                queue.letters.push_back(letter);
                 Ok(())
             }
             Some(_) | None => Err(Full),
@@ -41,7 +49,10 @@ impl Letters {
     /// A word that must arrive. There are never more of these than letters that caused them.
     pub(super) fn tell(&mut self, to: CoreId, letter: Mail) {
         if let Some(queue) = self.queues.get_mut(to.index()) {
-            queue.push_back(letter);
+            if let Mail::Linked { channel } = &letter {
+                queue.gaps.remove(channel);
+            }
+            queue.letters.push_back(letter);
         }
     }
 
@@ -50,14 +61,12 @@ impl Letters {
         let Some(queue) = self.queues.get_mut(to.index()) else {
             return false;
         };
-        if queue.len() < self.count_max {
-            queue.push_back(Mail::Publication { channel: Arc::clone(channel), frame: frame.clone() });
+        if queue.letters.len() < self.count_max {
+            queue.letters.push_back(Mail::Publication { channel: Arc::clone(channel), frame: frame.clone() });
             return true;
         }
-        let is_known =
-            queue.iter().any(|letter| matches!(letter, Mail::Gap { channel: gap } if gap == channel));
-        if !is_known {
-            queue.push_back(Mail::Gap { channel: Arc::clone(channel) });
+        if queue.gaps.insert(Arc::clone(channel)) {
+            queue.letters.push_back(Mail::Gap { channel: Arc::clone(channel) });
         }
         false
     }
@@ -68,11 +77,15 @@ impl Shard {
     pub fn post(&mut self, mut send: impl FnMut(CoreId, Mail) -> Result<(), Mail>) -> bool {
         let mut is_blocked = false;
         for (to, queue) in self.letters.queues.iter_mut().enumerate() {
-            while let Some(letter) = queue.pop_front() {
+            while let Some(letter) = queue.letters.pop_front() {
+                let gap = if let Mail::Gap { channel } = &letter { Some(Arc::clone(channel)) } else { None };
                 if let Err(letter) = send(CoreId(to as u16), letter) {
-                    queue.push_front(letter);
+                    queue.letters.push_front(letter);
                     is_blocked = true;
                     break;
+                }
+                if let Some(channel) = gap {
+                    queue.gaps.remove(&channel);
                 }
                 self.stats.mail_out += 1;
             }
@@ -106,6 +119,34 @@ impl Shard {
             }
             Mail::Counted { request, people } => self.counted(request, people),
             Mail::Drain { window } => self.start_drain(window),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TO: CoreId = CoreId(0);
+
+    fn gap_count(letters: &Letters) -> usize {
+        letters.queues[0].letters.iter().filter(|letter| matches!(letter, Mail::Gap { .. })).count()
+    }
+
+    #[test]
+    fn publications_beyond_the_limit_become_one_gap_for_each_time_that_the_core_was_linked() {
+        let (channel, frame): (Arc<str>, _) = (Arc::from("c"), Parcel::new(b"frame"));
+        let mut letters = Letters::new(1, 1);
+        assert!(letters.publication(TO, &channel, &frame));
+        for _ in 0..3 {
+            assert!(!letters.publication(TO, &channel, &frame));
+            assert_eq!(gap_count(&letters), 1);
+        }
+        // Whoever the next answer lets in is not there yet when the first gap arrives.
+        letters.tell(TO, Mail::Linked { channel: Arc::clone(&channel) });
+        for _ in 0..3 {
+            assert!(!letters.publication(TO, &channel, &frame));
+            assert_eq!(gap_count(&letters), 2);
         }
     }
 }
