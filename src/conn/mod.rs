@@ -8,10 +8,11 @@ pub mod head;
 pub mod outbox;
 pub mod session;
 
+use crate::payload::Payload;
 use crate::time::Moment;
 use crate::ws::Reader;
 use head::PartialHead;
-use outbox::Outbox;
+use outbox::{Nodes, Outbox, Overflow};
 use session::Session;
 
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Conn {
     pub is_dirty: bool,
     /// Over a limit at accept: refused as soon as its head is there.
     pub is_surplus: bool,
+    /// A payload was refused: what comes behind it must not leave either.
+    pub is_slow: bool,
 }
 
 /// Where a connection is in its life. It only ever moves down this list.
@@ -64,6 +67,16 @@ pub enum Beat {
 }
 
 impl Conn {
+    /// Owes a payload. After the first refusal every other is refused too, so that a peer which leaves before it is cut
+    /// off has heard a shorter story, but never one with a hole.
+    #[inline]
+    pub fn owe(&mut self, nodes: &mut Nodes, payload: Payload, bytes_max: u32) -> Result<(), Overflow> {
+        if self.is_slow {
+            return Err(Overflow);
+        }
+        self.outbox.push(nodes, payload, bytes_max).inspect_err(|_| self.is_slow = true)
+    }
+
     /// The earlier of its two deadlines.
     pub fn next_due(&self) -> Moment {
         self.message_due.map_or(self.due, |due| due.min(self.due))

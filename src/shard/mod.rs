@@ -240,7 +240,7 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        if conn.outbox.push(&mut self.nodes, payload, self.options.outbox_bytes_max).is_err() {
+        if conn.owe(&mut self.nodes, payload, self.options.outbox_bytes_max).is_err() {
             self.slow.push(id.slot);
             return;
         }

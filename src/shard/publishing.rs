@@ -163,7 +163,7 @@ impl Sink for Delivery<'_> {
         let Some(conn) = self.conns.at_slot(member.0) else {
             return;
         };
-        if conn.outbox.push(self.nodes, payload.clone(), self.outbox_bytes_max).is_err() {
+        if conn.owe(self.nodes, payload.clone(), self.outbox_bytes_max).is_err() {
             self.slow.push(member.0);
             self.refused += 1;
         } else if !conn.is_dirty {

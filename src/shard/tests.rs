@@ -283,6 +283,28 @@ fn a_slow_reader_is_cut_with_a_code_and_its_queue_is_dropped() {
 }
 
 #[test]
+fn who_leaves_while_slow_has_heard_a_story_without_a_hole() {
+    let mut bench = Bench::new(|options| options.outbox_bytes_max = 1_000);
+    let id = bench.client();
+    bench.say(id, r#"{"id":2,"subscribe":{"channel":"c"}}"#);
+    bench.texts(id);
+    let publish =
+        |id, len| format!(r#"{{"id":{id},"publish":{{"channel":"c","data":"{}"}}}}"#, "x".repeat(len));
+    let message = [publish(3, 600), publish(4, 600), publish(5, 1)].join("\n");
+    let mut frames = Vec::new();
+    ws::append_masked_frame(&mut frames, Opcode::Text, message.as_bytes(), [0; 4]);
+    ws::append_masked_frame(&mut frames, Opcode::Close, &[0x03, 0xe8], [0; 4]);
+    bench.bytes(id, &frames);
+    let texts = bench.texts(id);
+    assert_eq!(texts.last().map(String::as_str), Some("close 1000 "));
+    assert_eq!(
+        texts.iter().filter(|text| text.contains("pub")).count(),
+        2,
+        "the first and its reply: {texts:?}"
+    );
+}
+
+#[test]
 fn the_close_handshake_ends_with_the_peers_close() {
     let mut bench = Bench::new(|_| ());
     let id = bench.upgraded("/echo");
