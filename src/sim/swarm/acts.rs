@@ -200,8 +200,8 @@ const BAD_COMMANDS: [&str; 9] = [
 ];
 
 /// Frames that RFC 6455 forbids: reserved opcode, reserved bit, no mask, a fragmented ping, text that is not UTF-8, a
-/// continuation of nothing, a length that is not minimal, an illegal close code.
-const BAD_FRAMES: [&[u8]; 8] = [
+/// continuation of nothing, a length that is not minimal, an illegal close code, a message too big.
+const BAD_FRAMES: [&[u8]; 9] = [
     &[0x83, 0x80, 0, 0, 0, 0],
     &[0xc1, 0x80, 0, 0, 0, 0],
     &[0x81, 0x01, b'x'],
@@ -210,4 +210,5 @@ const BAD_FRAMES: [&[u8]; 8] = [
     &[0x80, 0x80, 0, 0, 0, 0],
     &[0x82, 0xfe, 0, 1, 0, 0, 0, 0, 0],
     &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xec],
+    &[0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0],
 ];

@@ -56,8 +56,11 @@ impl Swarm {
         let has_small_outboxes = dice.percent(25);
         let outbox = if has_small_outboxes { dice.between(100, 4000) } else { 1024 * 1024 };
         let core_count = dice.between(1, 4) as u16;
-        let mut world =
-            World::new(dice.throw(), core_count, |options| options.outbox_bytes_max = outbox as u32);
+        let mail = [1, 3, 10, 1024][dice.below(4)];
+        let mut world = World::new(dice.throw(), core_count, |options| {
+            options.outbox_bytes_max = outbox as u32;
+            options.mail_count_max = mail;
+        });
         world.faults.chunk_bytes_max = [1, 7, 100, 64 * 1024][dice.below(4)];
         world.faults.lag = [0, 10, 50, 80][dice.below(4)];
         world.faults.late = [0, 50][dice.below(2)];
@@ -114,7 +117,12 @@ impl Swarm {
         let Some(link) = self.world.open() else { return };
         let is_echo = self.dice.percent(10);
         let mut player = Player::new(link, is_echo);
-        player.client.upgrade(if is_echo { "/echo" } else { "/connection/websocket" }, &[]);
+        if self.dice.percent(3) {
+            player.client.raw(b"GET /connection/websocket HTTP/1.1\r\nHost: a\r\n");
+            player.blames.extend([Blame::Late, Blame::Frames]);
+        } else {
+            player.client.upgrade(if is_echo { "/echo" } else { "/connection/websocket" }, &[]);
+        }
         if self.has_small_outboxes {
             player.blames.insert(Blame::Slow);
         }
