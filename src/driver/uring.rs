@@ -12,7 +12,6 @@ use crate::shard::{Input, Shard};
 use crate::stats::Published;
 use crate::sys::clock;
 use crate::sys::mailbox::{Inbox, Mailbox};
-use crate::sys::memory;
 use crate::sys::park::Parking;
 use crate::sys::ring::Completion;
 use crate::time::Moment;
@@ -53,8 +52,6 @@ struct Uring {
     is_mail_blocked: bool,
     /// Longest turn since the last publication.
     lag: Duration,
-    /// When the allocator shall give memory back, if nothing happens before.
-    trim_at: Option<Moment>,
     is_finished: bool,
 }
 
@@ -72,7 +69,6 @@ impl Uring {
             published_at: now,
             is_mail_blocked: false,
             lag: Duration::ZERO,
-            trim_at: None,
             is_finished: false,
         };
         Ok((driver, parking))
@@ -162,7 +158,6 @@ impl Uring {
     fn may_sleep(&mut self) -> Result<bool> {
         let now = clock::now();
         self.publish(now);
-        self.trim(now);
         // Whatever rang until here has been served by the turn that found nothing.
         self.mail.bell().silence();
         if self.io.has_unread() || !self.mail.doze() {
@@ -181,21 +176,12 @@ impl Uring {
 
     fn alarm(&self, now: Moment) -> Option<Moment> {
         let blocked = self.is_mail_blocked.then(|| now + MAIL_RETRY);
-        [self.shard.deadline(), blocked, self.io.deadline(), self.trim_at].into_iter().flatten().min()
-    }
-
-    /// Gives memory back once the core has been quiet for a moment: the allocator does so only when it is called.
-    fn trim(&mut self, now: Moment) {
-        if self.trim_at.is_some_and(|due| due <= now) {
-            self.trim_at = None;
-            memory::give_back();
-        }
+        [self.shard.deadline(), blocked, self.io.deadline()].into_iter().flatten().min()
     }
 
     fn account(&mut self, start: Moment) {
         let now = clock::now();
         let took = now.since(start);
-        self.trim_at = Some(now + TRIM_DELAY);
         self.lag = self.lag.max(took);
         let stats = self.shard.stats();
         stats.turns += 1;
@@ -226,5 +212,3 @@ const MAIL_PER_TURN_MAX: u32 = 1024;
 const MAIL_RETRY: Duration = Duration::from_millis(1);
 /// Figures are at most this old while a core is busy, and exact when it sleeps.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
-/// After this much quiet the allocator gives back what a burst has left.
-const TRIM_DELAY: Duration = Duration::from_secs(1);

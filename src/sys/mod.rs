@@ -7,7 +7,6 @@ pub mod clock;
 pub mod doorbell;
 pub mod entropy;
 pub mod mailbox;
-pub mod memory;
 pub mod park;
 pub mod probe;
 pub mod ring;
