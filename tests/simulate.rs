@@ -33,11 +33,11 @@ fn random_worlds_keep_every_promise() {
             if seed >= end {
                 return;
             }
-            let Ok(codes) = catch_unwind(|| swarm::run(seed)) else {
+            let Ok(legacy) = catch_unwind(|| swarm::run(seed)) else {
                 next.store(end, Ordering::Relaxed);
                 panic!("SEED={seed}: RINGWAY_SEED={seed} cargo test --test simulate random_worlds");
             };
-            heard.lock().unwrap().extend(codes);
+            heard.lock().unwrap().extend(legacy.codes);
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -45,6 +45,13 @@ fn random_worlds_keep_every_promise() {
     let heard = heard.into_inner().unwrap();
     let unheard: Vec<&u32> = CODES.iter().filter(|code| !heard.contains(code)).collect();
     assert!(end - first < SEEDS || unheard.is_empty(), "no world provoked {unheard:?}");
+}
+
+#[test]
+fn a_seed_is_all_that_a_world_depends_on() {
+    for seed in 0..20 {
+        assert_eq!(swarm::run(seed), swarm::run(seed));
+    }
 }
 
 #[test]

@@ -50,6 +50,10 @@ impl Ledger {
         PublicationId(self.publications.len() - 1)
     }
 
+    pub fn publication_count(&self) -> usize {
+        self.publications.len()
+    }
+
     pub fn acknowledge(&mut self, publication: PublicationId) {
         self.publications[publication.0].is_acknowledged = true;
     }

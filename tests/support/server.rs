@@ -23,13 +23,17 @@ pub struct Server {
 impl Server {
     /// Starts `ringway serve` with this TOML behind the addresses and one core, so that a canary shares it with the attack.
     pub fn start(config: &str) -> Self {
+        Self::start_on(1, config)
+    }
+
+    pub fn start_on(cores: usize, config: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("server-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).unwrap();
         let [file, ready, log] = ["config.toml", "ready.json", "log"].map(|name| folder.join(name));
-        let listen = "cores = 1\n[listen]\npublic = \"127.0.0.1:0\"\ninternal = \"127.0.0.1:0\"\n";
-        fs::write(&file, format!("{listen}{config}")).unwrap();
+        let listen = "[listen]\npublic = \"127.0.0.1:0\"\ninternal = \"127.0.0.1:0\"\n";
+        fs::write(&file, format!("cores = {cores}\n{listen}{config}")).unwrap();
         let output = fs::File::create(&log).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_ringway"))
             .args(["serve", "--config"])

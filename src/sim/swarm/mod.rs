@@ -12,6 +12,7 @@ use super::oracle::{Ledger, Tick};
 use super::player::{Blame, Player};
 use super::world::World;
 use crate::shard::mail::Mail;
+use crate::time::Moment;
 use acts::{ACTS, Act, Ask, Say};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,8 +35,17 @@ pub struct Swarm {
 /// Acts of one world.
 const ACT_COUNT: usize = 250;
 
-/// Lives through one world and says which codes its clients heard. Panics with what went wrong.
-pub fn run(seed: u64) -> BTreeSet<u32> {
+/// What is left of a world.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Legacy {
+    /// Every code that a client has heard.
+    pub codes: BTreeSet<u32>,
+    pub publication_count: usize,
+    pub end: Moment,
+}
+
+/// Lives through one world. Panics with what went wrong.
+pub fn run(seed: u64) -> Legacy {
     let mut swarm = Swarm::new(seed);
     for _ in 0..ACT_COUNT {
         swarm.act();
@@ -47,7 +57,11 @@ pub fn run(seed: u64) -> BTreeSet<u32> {
     swarm.rest();
     swarm.judge();
     swarm.leave();
-    swarm.ledger.codes
+    Legacy {
+        publication_count: swarm.ledger.publication_count(),
+        codes: swarm.ledger.codes,
+        end: swarm.world.now,
+    }
 }
 
 impl Swarm {
