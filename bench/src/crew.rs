@@ -121,7 +121,7 @@ impl Worker {
         let mut notes = Vec::new();
         while let Some(archive) = self.inbox.take()? {
             let note = rkyv::from_bytes::<Note, Error>(&archive).map_err(PipeError::from)?;
-            self.finished |= matches!(note, Note::Finished);
+            self.finished |= matches!(note, Note::Finished(_));
             notes.push(note);
         }
         Ok(notes)

@@ -63,10 +63,9 @@ fn tuning() -> BTreeMap<String, String> {
     SYSCTLS.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?.replace('\t', " ")))).collect()
 }
 
-/// The checkout that this program was built from, else the one that it runs in; nothing outside of any.
+/// Asks the checkout that this program was built from; without one there is no answer.
 fn git(arguments: &[&str]) -> Option<String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let directory = if source.is_dir() { source } else { Path::new(".") };
-    let output = Command::new("git").current_dir(directory).args(arguments).output().ok()?;
+    let output = Command::new("git").current_dir(source).args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

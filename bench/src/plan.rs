@@ -147,7 +147,7 @@ pub enum Note {
     /// Nothing more is expected, or the deadline has passed. Closes the load.
     Settled(Loaded),
     /// The last word.
-    Finished,
+    Finished(Ending),
     /// The engine cannot go on.
     Failed { message: String },
 }
@@ -189,10 +189,6 @@ pub struct Loaded {
     pub stray: u64,
     /// Messages that could not leave because the server took nothing more.
     pub unsent: u64,
-    /// Connections lost, by close code or reason.
-    pub disconnects: Vec<(String, u64)>,
-    /// Error replies, by code.
-    pub error_replies: Vec<(String, u64)>,
     /// How late sends were, in the part that counts.
     pub lateness: Vec<u8>,
     /// CPU time of this process in the part that counts.
@@ -201,4 +197,13 @@ pub struct Loaded {
     pub crowded: u64,
     /// Arrivals in the part that counts.
     pub received: u64,
+}
+
+/// What went wrong with connections that had come up.
+#[derive(Archive, Serialize, Deserialize, Clone, Debug, Default)]
+pub struct Ending {
+    /// Ended by the server or the network, by close code or reason.
+    pub disconnects: Vec<(String, u64)>,
+    /// Error replies, by command and code.
+    pub error_replies: Vec<(String, u64)>,
 }

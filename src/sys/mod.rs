@@ -12,3 +12,4 @@ pub mod probe;
 pub mod ring;
 pub mod rlimit;
 pub mod socket;
+pub mod source;

@@ -67,7 +67,8 @@ impl Engine {
             }
             Stage::Leaving { deadline_ns } => {
                 if self.open_count == 0 || now >= deadline_ns {
-                    self.note(&Note::Finished)?;
+                    let ending = self.traffic.ending();
+                    self.note(&Note::Finished(ending))?;
                     self.stage = Stage::Over;
                 }
             }

@@ -3,16 +3,20 @@
 use super::{Engine, broken, now_ns, watch};
 use crate::connection::Phase;
 use crate::handshake;
+use ringway::sys::source::bind_source;
 use ringway::ws::{Opcode, append_masked_frame};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
-use std::net::SocketAddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
+
+/// Attempts started in one turn: handshakes under way must not wait for a long row of new ones.
+const TURN_COUNT_MAX: u32 = 64;
 
 impl Engine {
-    /// Starts the attempts that are due.
+    /// Starts attempts that are due; the rest comes in the next turn, which does not wait.
     pub(super) fn dial(&mut self, now: u64) {
-        while let Some(slot) = self.dialer.take(now) {
+        for _ in 0..TURN_COUNT_MAX {
+            let Some(slot) = self.dialer.take(now) else { return };
             if let Err(error) = self.open(slot) {
                 self.lose(slot, &broken(error));
             }
@@ -42,8 +46,9 @@ impl Engine {
         if sources.is_empty() {
             return Ok(());
         }
-        let source = sources[slot as usize % sources.len()];
-        bind(socket, &SocketAddr::from((source, 0)))
+        // By number over all engines: the processes must not crowd the first addresses.
+        let index = self.index(slot) as usize;
+        bind_source(socket.as_fd(), sources[index % sources.len()].into())
     }
 
     /// TCP is connected, or has failed: asks for the upgrade. False when there is nothing to go on with.

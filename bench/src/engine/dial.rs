@@ -70,7 +70,9 @@ impl Dialer {
     }
 
     /// All connections are gone and wanted back, counted from `at_ns`.
+    /// No rate is kept: a storm has none.
     pub fn storm(&mut self, at_ns: u64) {
+        self.spacing_ns = 0;
         self.again.clear();
         self.flying.clear();
         self.next = 0;

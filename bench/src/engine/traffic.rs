@@ -5,7 +5,7 @@
 //! The proof covers every message from the first. Time comes in as an argument.
 
 use crate::ledger::Ledger;
-use crate::plan::{Loaded, Second};
+use crate::plan::{Ending, Loaded, Second};
 use crate::record::Durations;
 use crate::stamp::Stamp;
 use std::collections::BTreeMap;
@@ -154,6 +154,14 @@ impl Traffic {
         self.ledger.proof().delivered
     }
 
+    /// What has gone wrong since the start of the run.
+    pub fn ending(&self) -> Ending {
+        Ending {
+            disconnects: self.disconnects.clone().into_iter().collect(),
+            error_replies: self.error_replies.clone().into_iter().collect(),
+        }
+    }
+
     /// Ends the load: its last second and its sum.
     pub fn settle(&mut self, expected: u64) -> (Second, Loaded) {
         let second = self.take_second();
@@ -166,8 +174,6 @@ impl Traffic {
             reordered: proof.reordered,
             stray: proof.stray,
             unsent: self.unsent,
-            disconnects: self.disconnects.clone().into_iter().collect(),
-            error_replies: self.error_replies.clone().into_iter().collect(),
             lateness: self.lateness.to_bytes(),
             cpu_ns: self.cpu_ns.unwrap_or(0),
             crowded: self.crowded,

@@ -4,7 +4,7 @@ use super::run::{Point, Run};
 use super::svg::{Axis, Scale, Series, chart};
 use super::units::{bytes, count, nanos, three};
 
-const SECONDS: Axis = Axis { title: "second", scale: Scale::Linear, label: |second| format!("{second:.0}") };
+const SECONDS: Axis = Axis { title: "second", scale: Scale::Whole, label: |second| format!("{second:.0}") };
 const NANOS: Axis = Axis { title: "latency", scale: Scale::Log, label: nanos };
 
 /// Latency over percentile, of one run or of several over each other.

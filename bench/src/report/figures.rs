@@ -2,11 +2,14 @@
 
 use super::run::{Delivery, Latency, Load, MemoryReport, MemoryStep, Point, Run, Server, Verdict};
 use crate::conductor::{Measured, Tally};
+use crate::record::Durations;
 
 /// Of one core: above, the generator may have been the slower side.
 const CPU_CORES_MAX: f64 = 0.95;
 /// A hundredth of the sends may leave this late.
 const LATENESS_P99_NS_MAX: u64 = 1_000_000;
+/// CPU time below which the kernel's sampling of user and system is a guess: fifty of its ticks.
+const DIVISIBLE_NS_MIN: u64 = 500_000_000;
 /// Share of deliveries read from full batches.
 const CROWDED_SHARE_MAX: f64 = 0.5;
 
@@ -46,20 +49,20 @@ fn book_load(run: &mut Run, measured: &Measured) {
         stray: proof.stray,
         unsent: proof.unsent,
     });
-    run.failures.disconnects.clone_from(&measured.disconnects);
-    run.failures.error_replies.clone_from(&measured.error_replies);
     run.series = measured.seconds.iter().zip(0..).map(|(tally, second)| point(tally, second)).collect();
 }
 
 fn point(tally: &Tally, second: u32) -> Point {
     let cores = |nanos: u64| nanos as f64 / 1e9;
+    // It was read once already, for the sum.
+    let latency = tally.latency.open().unwrap_or_else(|_| Durations::new());
     Point {
         second,
         sent: tally.sent,
         received: tally.received,
-        p50_ns: tally.latency.quantile(0.50),
-        p99_ns: tally.latency.quantile(0.99),
-        max_ns: tally.latency.max(),
+        p50_ns: latency.quantile(0.50),
+        p99_ns: latency.quantile(0.99),
+        max_ns: latency.max(),
         server_cpu_user_cores: tally.server.map(|(cpu, _)| cores(cpu.user_ns)),
         server_cpu_system_cores: tally.server.map(|(cpu, _)| cores(cpu.system_ns)),
         server_rss_bytes: tally.server.map(|(_, rss)| rss),
@@ -71,19 +74,20 @@ fn book_server(run: &mut Run, measured: &Measured) {
     let seconds = measured.window_ns as f64 / 1e9;
     let ticks = used.cpu.total_ns().max(1) as f64;
     let total = used.total_ns as f64;
-    // The exact total, divided as the ticks say.
-    let user = total * used.cpu.user_ns as f64 / ticks;
-    let system = total * used.cpu.system_ns as f64 / ticks;
+    // The exact total, divided as the ticks say; a few ticks say nothing.
+    let (user_share, system_share) = (used.cpu.user_ns as f64 / ticks, used.cpu.system_ns as f64 / ticks);
+    let divisible = used.cpu.total_ns() >= DIVISIBLE_NS_MIN;
     let per = |nanos: f64, count: u64| (count > 0).then(|| nanos / 1e3 / count as f64);
+    let part = |share: f64| per(total * share, load.received).filter(|_| divisible);
     run.server = Some(Server {
         pid: run.setup.server_pid.unwrap_or(0),
         window_s: seconds,
-        cpu_user_s: user / 1e9,
-        cpu_system_s: system / 1e9,
+        cpu_user_s: total * user_share / 1e9,
+        cpu_system_s: total * system_share / 1e9,
         cpu_cores: total / measured.window_ns as f64,
         cpu_per_delivery_us: per(total, load.received),
-        cpu_user_per_delivery_us: per(user, load.received),
-        cpu_system_per_delivery_us: per(system, load.received),
+        cpu_user_per_delivery_us: part(user_share),
+        cpu_system_per_delivery_us: part(system_share),
         cpu_per_message_us: per(total, load.sent),
         machine_cpu_cores: measured.machine_ns.map(|nanos| nanos as f64 / measured.window_ns as f64),
     });
@@ -97,7 +101,7 @@ fn book_generator(run: &mut Run, measured: &Measured) {
     generator.cpu_cores_max = Some(cores);
     generator.cpu_per_delivery_us = share(measured.sum.cpu_ns).map(|nanos| nanos / 1e3);
     generator.crowded_share = share(crowded);
-    generator.lateness = Latency::of(&measured.lateness);
+    generator.lateness = Latency::of(&measured.lateness).filter(|_| run.setup.pace == "open");
     let more = "give it more cores (--cores), or fewer connections";
     if cores > CPU_CORES_MAX {
         let percent = cores * 100.0;
@@ -105,8 +109,8 @@ fn book_generator(run: &mut Run, measured: &Measured) {
             "a generator process used {percent:.0} % of its core: the server may be faster than this; {more}"
         ));
     }
-    let late = measured.lateness.quantile(0.99).filter(|late| *late > LATENESS_P99_NS_MAX);
-    if let Some(late) = late.filter(|_| run.setup.pace == "open") {
+    let late = generator.lateness.as_ref().and_then(|lateness| lateness.p99_ns);
+    if let Some(late) = late.filter(|late| *late > LATENESS_P99_NS_MAX) {
         let late = late as f64 / 1e6;
         generator.warnings.push(format!(
             "1 % of the messages left {late:.1} ms late or more, which their latency contains; {more}"
@@ -127,6 +131,7 @@ fn slopes(memory: &mut MemoryReport) {
         Some((figure(last)? as f64 - figure(&first)? as f64) / f64::from(count))
     };
     if let Some(last) = find("connected") {
+        memory.warm = last.connections > first.connections && last.rss_bytes <= first.rss_bytes;
         memory.rss_per_connection_bytes = per(&last, |step| Some(step.rss_bytes));
         memory.pss_per_connection_bytes = per(&last, |step| Some(step.pss_bytes));
         memory.private_per_connection_bytes = per(&last, |step| Some(step.private_bytes));

@@ -29,7 +29,7 @@ fn write(run: &Run, measured: &Measured) -> Option<Vec<u8>> {
         .begin_log_with(&mut bytes, &mut serializer)
         .ok()?;
     for (tally, second) in measured.seconds.iter().zip(0..) {
-        append(&mut writer, &tally.latency, second)?;
+        append(&mut writer, &tally.latency.open().ok()?, second)?;
     }
     if measured.tail.count() > 0 {
         append(&mut writer, &measured.tail, measured.seconds.len() as u64)?;
@@ -44,4 +44,46 @@ fn append(
 ) -> Option<()> {
     let (start, length) = (Duration::from_secs(second), Duration::from_secs(1));
     writer.write_histogram(latency.histogram(), start, length, None).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conductor::Tally;
+    use crate::report::sample;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use hdrhistogram::serialization::Deserializer;
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+
+    #[test]
+    fn the_log_gives_back_every_interval() {
+        let filled = |count: u64| {
+            let mut durations = Durations::new();
+            (1..=count).for_each(|step| durations.record(step * 100_000));
+            durations
+        };
+        let mut measured = Measured { window_ns: 2_000_000_000, ..Measured::default() };
+        for count in [100, 200] {
+            let mut tally = Tally::default();
+            tally.latency.add(filled(count).to_bytes()).unwrap();
+            measured.seconds.push(tally);
+        }
+        measured.tail = filled(3);
+        let bytes = log(&sample::run(), &measured);
+
+        let mut read = Vec::new();
+        for entry in IntervalLogIterator::new(&bytes) {
+            let LogEntry::Interval(interval) = entry.unwrap() else { continue };
+            let histogram = STANDARD.decode(interval.encoded_histogram()).unwrap();
+            let histogram = Deserializer::new().deserialize::<u64, _>(&mut &histogram[..]).unwrap();
+            read.push((interval.start_timestamp().as_secs(), histogram.len(), histogram.max()));
+        }
+        let expected = [(0, 100, 10_000_000), (1, 200, 20_000_000), (2, 3, 300_000)];
+        for ((second, count, max), (at, total, longest)) in read.iter().zip(expected) {
+            assert_eq!((*second, *count), (at, total));
+            assert!(max.abs_diff(longest) * 1_000 <= longest, "{max} is not {longest} to 0.1 %");
+        }
+        assert_eq!(read.len(), expected.len());
+    }
 }

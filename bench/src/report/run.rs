@@ -164,6 +164,8 @@ pub struct Server {
 #[derive(Serialize, Deserialize, Clone, Debug, Default)]
 pub struct MemoryReport {
     pub steps: Vec<MemoryStep>,
+    /// Memory did not grow with the connections: the server had room left over from earlier ones.
+    pub warm: bool,
     /// Slopes from the first to the last step of the ramp.
     pub rss_per_connection_bytes: Option<f64>,
     pub pss_per_connection_bytes: Option<f64>,

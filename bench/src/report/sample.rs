@@ -119,6 +119,7 @@ pub fn run() -> Run {
         }),
         memory: Some(MemoryReport {
             steps: vec![step("baseline", 0, 8 << 20), step("connected", 100, 9 << 20)],
+            warm: false,
             rss_per_connection_bytes: Some(200.0),
             pss_per_connection_bytes: Some(200.0),
             private_per_connection_bytes: Some(190.0),

@@ -14,6 +14,8 @@ pub struct Series {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     Linear,
+    /// Linear, with ticks at whole numbers only.
+    Whole,
     Log,
     /// Quantiles: 0.9, 0.99 and 0.999 are equally far apart, because the tail is what matters.
     Quantile,
@@ -137,6 +139,7 @@ impl Span {
         }
         let (low, high) = match scale {
             Scale::Linear => (0.0, if high > 0.0 { high * 1.05 } else { 1.0 }),
+            Scale::Whole => (0.0, high.max(1.0)),
             Scale::Log => (low * 0.9, high * 1.1),
             Scale::Quantile => (0.0, high.clamp(0.9, 1.0 - 1e-9)),
         };
@@ -146,7 +149,7 @@ impl Span {
     /// The value on an even scale.
     fn even(&self, value: f64) -> f64 {
         match self.scale {
-            Scale::Linear => value,
+            Scale::Linear | Scale::Whole => value,
             Scale::Log => value.log10(),
             Scale::Quantile => -(1.0 - value).log10(),
         }
@@ -164,17 +167,20 @@ impl Span {
 
     fn ticks(&self) -> Vec<f64> {
         match self.scale {
-            Scale::Linear => {
-                let step = round_step((self.high - self.low) / 5.0);
-                let count = ((self.high - self.low) / step) as u32;
-                (0..=count).map(|index| self.low + f64::from(index) * step).collect()
-            }
+            Scale::Linear => self.steps(0.0),
+            Scale::Whole => self.steps(1.0),
             Scale::Log => self.decades(),
             Scale::Quantile => {
                 let ticks = [0.0, 0.5, 0.9, 0.99, 0.999, 0.999_9, 0.999_99, 0.999_999];
                 ticks.into_iter().filter(|tick| self.holds(*tick)).collect()
             }
         }
+    }
+
+    fn steps(&self, least: f64) -> Vec<f64> {
+        let step = round_step((self.high - self.low) / 5.0).max(least);
+        let count = ((self.high - self.low) / step) as u32;
+        (0..=count).map(|index| self.low + f64::from(index) * step).collect()
     }
 
     /// Powers of ten; with 2 and 5 between them where there are few.
@@ -223,6 +229,8 @@ mod tests {
     fn ticks_are_round_and_within() {
         let span = Span::of(Scale::Linear, [0.0, 930.0].into_iter(), 0.0, 1.0).unwrap();
         assert_eq!(span.ticks(), [0.0, 200.0, 400.0, 600.0, 800.0]);
+        let span = Span::of(Scale::Whole, [1.0, 2.0].into_iter(), 0.0, 1.0).unwrap();
+        assert_eq!(span.ticks(), [0.0, 1.0, 2.0]);
         let span = Span::of(Scale::Log, [30.0, 7_000.0].into_iter(), 0.0, 1.0).unwrap();
         assert_eq!(span.ticks(), [50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0]);
     }

@@ -1,6 +1,6 @@
 //! The summary that a person reads on the terminal.
 
-use super::run::{Latency, MemoryReport, Run};
+use super::run::{Latency, MemoryReport, Run, Setup};
 use super::units::{bytes, count, nanos, three};
 use std::fmt::Write;
 
@@ -16,15 +16,43 @@ fn write_summary(out: &mut String, run: &Run) -> std::fmt::Result {
     writeln!(out)?;
     writeln!(
         out,
-        "{}   {} connections, {} publishers, {} B, {} loop, {} on {}",
+        "{}   {} connections, {}, {} on {}",
         run.label,
         setup.connections,
-        setup.publishers,
-        setup.size_bytes,
-        setup.pace,
+        talk(setup),
         setup.protocol,
         setup.url
     )?;
+    connect_lines(out, run)?;
+    load_lines(out, run)?;
+    server_line(out, run)?;
+    if let Some(memory) = &run.memory {
+        memory_lines(out, memory)?;
+    }
+    if let Some(cores) = run.generator.cpu_cores_max {
+        let per = micros(run.generator.cpu_per_delivery_us);
+        writeln!(out, "generator {per} per delivery, busiest process {} cores", three(cores))?;
+    }
+    for warning in &run.generator.warnings {
+        writeln!(out, "warning   {warning}")?;
+    }
+    for reason in &run.verdict.reasons {
+        writeln!(out, "FAILED    {reason}")?;
+    }
+    Ok(())
+}
+
+/// Who sends what.
+fn talk(setup: &Setup) -> String {
+    let (publishers, size) = (setup.publishers, setup.size_bytes);
+    match (setup.rate_per_publisher, setup.pipeline) {
+        (Some(rate), _) => format!("{publishers} publishers, {} messages/s each, {size} B", three(rate)),
+        (None, Some(pipeline)) => format!("closed loop, {pipeline} under way on each, {size} B"),
+        (None, None) => "silent".into(),
+    }
+}
+
+fn connect_lines(out: &mut String, run: &Run) -> std::fmt::Result {
     let connect = &run.connect;
     write!(out, "connect   {} in {} s", connect.established, three(connect.elapsed_s))?;
     writeln!(out, "{}{}", percentiles(connect.latency.as_ref()), times(connect.retries, "retries"))?;
@@ -33,6 +61,10 @@ fn write_summary(out: &mut String, run: &Run) -> std::fmt::Result {
         write!(out, "storm     {} back, {all}", storm.back)?;
         writeln!(out, "{}{}", percentiles(storm.latency.as_ref()), times(storm.retries, "retries"))?;
     }
+    Ok(())
+}
+
+fn load_lines(out: &mut String, run: &Run) -> std::fmt::Result {
     if let Some(load) = &run.load {
         let (sent, received) = (count(load.sent_per_s), count(load.received_per_s));
         writeln!(out, "rate      {sent} sent/s, {received} received/s")?;
@@ -47,32 +79,26 @@ fn write_summary(out: &mut String, run: &Run) -> std::fmt::Result {
             delivery.delivered, delivery.expected, delivery.lost, delivery.duplicated, delivery.reordered
         )?;
     }
-    if let Some(server) = &run.server {
-        let per = |figure: Option<f64>| figure.map_or("-".into(), |us| nanos(us * 1e3));
-        writeln!(
-            out,
-            "server    {} per delivery ({} user, {} system), {} per message sent, {} cores busy",
-            per(server.cpu_per_delivery_us),
-            per(server.cpu_user_per_delivery_us),
-            per(server.cpu_system_per_delivery_us),
-            per(server.cpu_per_message_us),
-            three(server.cpu_cores)
-        )?;
-    }
-    if let Some(memory) = &run.memory {
-        memory_lines(out, memory)?;
-    }
-    if let Some(cores) = run.generator.cpu_cores_max {
-        let per = run.generator.cpu_per_delivery_us.map_or("-".into(), |us| nanos(us * 1e3));
-        writeln!(out, "generator {per} per delivery, busiest process {} cores", three(cores))?;
-    }
-    for warning in &run.generator.warnings {
-        writeln!(out, "warning   {warning}")?;
-    }
-    for reason in &run.verdict.reasons {
-        writeln!(out, "FAILED    {reason}")?;
-    }
     Ok(())
+}
+
+fn server_line(out: &mut String, run: &Run) -> std::fmt::Result {
+    let Some(server) = &run.server else { return Ok(()) };
+    let parts = server.cpu_user_per_delivery_us.zip(server.cpu_system_per_delivery_us);
+    let parts = parts.map_or(String::new(), |(user, system)| {
+        format!(" ({} user, {} system)", micros(Some(user)), micros(Some(system)))
+    });
+    writeln!(
+        out,
+        "server    {} per delivery{parts}, {} per message sent, {} cores busy",
+        micros(server.cpu_per_delivery_us),
+        micros(server.cpu_per_message_us),
+        three(server.cpu_cores)
+    )
+}
+
+fn micros(figure: Option<f64>) -> String {
+    figure.map_or("-".into(), |micros| nanos(micros * 1e3))
 }
 
 fn times(times: u64, what: &str) -> String {
@@ -120,6 +146,11 @@ fn memory_lines(out: &mut String, memory: &MemoryReport) -> std::fmt::Result {
             per(memory.private_per_connection_bytes),
             per(memory.slab_per_connection_bytes)
         )?;
+    }
+    if memory.warm {
+        let text =
+            "the server had memory left over from earlier connections: start it afresh for this figure";
+        writeln!(out, "warning   {text}")?;
     }
     if memory.rss_per_connection_after_burst_bytes.is_some() {
         writeln!(

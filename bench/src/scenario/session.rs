@@ -145,7 +145,7 @@ impl Session {
         self.conductor.hold(SETTLE, "settling")?;
         let Common { warmup, duration, drain, .. } = self.common;
         self.measured = Some(self.conductor.load(warmup, duration, drain)?);
-        Ok(())
+        self.remember("after-load", self.connections, None)
     }
 
     /// All connections drop and come back.
@@ -165,10 +165,13 @@ impl Session {
 
     /// Ends the run and reports it. False when the proof failed.
     pub fn close(mut self) -> Result<bool, ScenarioError> {
-        if self.measured.is_some() {
-            self.remember("after-load", self.connections, None)?;
+        let ending = self.conductor.finish()?;
+        for (reason, count) in ending.disconnects {
+            *self.run.failures.disconnects.entry(reason).or_default() += count;
         }
-        self.conductor.finish()?;
+        for (reason, count) in ending.error_replies {
+            *self.run.failures.error_replies.entry(reason).or_default() += count;
+        }
         report::figures::complete(&mut self.run, self.measured.as_ref());
         report::publish(&self.run, self.measured.as_ref(), &self.common)?;
         Ok(self.run.verdict.ok)

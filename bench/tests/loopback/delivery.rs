@@ -81,6 +81,21 @@ fn a_closed_connection_is_counted_with_its_code() {
 }
 
 #[test]
+fn a_connection_that_ends_while_nothing_happens_is_counted_too() {
+    let (output, run) = bench(Manner::Leave, &["idle", "--connections", "5", "--hold", "300ms"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(run["failures"]["disconnects"]["1001"], 5, "{}", run["failures"]);
+}
+
+#[test]
+fn connections_come_from_many_addresses() {
+    let fanout = ["fanout", "--subscribers", "20", "--rate", "20", "--sources", "7"];
+    let (output, run) = bench(Manner::Broadcast, &fanout);
+    assert_good(&output, &run);
+    assert_eq!(run["generator"]["sources"], 7);
+}
+
+#[test]
 fn a_broadcast_reaches_everybody() {
     let fanout = ["fanout", "--subscribers", "25", "--publishers", "2", "--rate", "20"];
     let (output, run) = bench(Manner::Broadcast, &fanout);
@@ -152,8 +167,8 @@ fn memory_is_measured_at_every_step() {
         ("connected", 5),
         ("connected", 10),
         ("connected", 20),
-        ("after-burst", 20),
         ("after-load", 20),
+        ("after-burst", 20),
     ];
     assert_eq!(named, expected);
     assert!(run["memory"]["rss_per_connection_bytes"].is_f64());

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use tungstenite::protocol::Role;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, Role};
 use tungstenite::{Message, WebSocket, accept};
 
 /// What the server does to messages.
@@ -19,6 +20,8 @@ pub enum Manner {
     Swap,
     /// Closes with code 3008 after a hundred.
     Close,
+    /// Closes with code 1001 at once.
+    Leave,
     /// Sends each message to all connections.
     Broadcast,
     /// Speaks the client protocol.
@@ -72,6 +75,10 @@ fn serve(stream: TcpStream, manner: Manner, rooms: &Rooms) {
     stream.set_nodelay(true).unwrap();
     let second = stream.try_clone().unwrap();
     let Ok(mut reader) = accept(stream) else { return };
+    if manner == Manner::Leave {
+        let frame = CloseFrame { code: CloseCode::Away, reason: "".into() };
+        let _ = reader.close(Some(frame));
+    }
     let writer = Arc::new(Mutex::new(WebSocket::from_raw_socket(second, Role::Server, None)));
     rooms.join("", &writer);
     let mut conversation = Conversation { manner, count: 0, held: None, writer, rooms };
@@ -106,11 +113,12 @@ impl Conversation<'_> {
             }
             Manner::Swap if hundredth => self.held = Some(message),
             Manner::Close if hundredth => {
-                let frame = tungstenite::protocol::CloseFrame { code: 3008.into(), reason: "slow".into() };
+                let frame = CloseFrame { code: 3008.into(), reason: "slow".into() };
                 let _ = self.writer.lock().unwrap().close(Some(frame));
             }
             Manner::Broadcast => self.rooms.send("", &message),
             Manner::Centrifuge | Manner::Refuse => self.commands(message.to_text().unwrap()),
+            Manner::Leave => {}
             Manner::Echo | Manner::Drop | Manner::Duplicate | Manner::Swap | Manner::Close => {
                 self.send(message);
             }

@@ -3,13 +3,18 @@
 //! Invariant: the measured part begins and ends at times that were fixed before it began, for all engines and for the
 //! samples of the server alike. Knows no scenario: those call its stages in their order.
 
+mod load;
+
+pub use load::{Measured, Tally};
+
 use crate::crew::{Crew, CrewError};
-use crate::plan::{Dialled, Loaded, Note, Order, Second};
+use crate::plan::{Dialled, Ending, Note, Order};
 use crate::progress::Progress;
 use crate::record::{Durations, Unreadable};
 use crate::sampler::SampleError;
 use crate::sampler::machine;
-use crate::sampler::process::{CpuTime, Process, Threads};
+use crate::sampler::process::Process;
+use load::{LoadState, Sample};
 use ringway::sys::clock;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,50 +46,6 @@ pub struct Connected {
     pub elapsed_ns: u64,
     pub latency: Durations,
     pub reasons: BTreeMap<String, u64>,
-}
-
-/// A load, all engines together.
-#[derive(Debug)]
-pub struct Measured {
-    pub window_ns: u64,
-    pub published: u64,
-    pub latency: Durations,
-    /// Of what arrived after the last second; contained in `latency`.
-    pub tail: Durations,
-    pub lateness: Durations,
-    pub seconds: Vec<Tally>,
-    pub server: Option<ServerUse>,
-    pub machine_ns: Option<u64>,
-    /// Sums of the engines.
-    pub sum: Loaded,
-    pub cpu_ns_max: u64,
-    pub disconnects: BTreeMap<String, u64>,
-    pub error_replies: BTreeMap<String, u64>,
-}
-
-/// One second, all engines together, with the server beside it.
-#[derive(Debug)]
-pub struct Tally {
-    pub sent: u64,
-    pub received: u64,
-    pub sent_bytes: u64,
-    pub received_bytes: u64,
-    pub latency: Durations,
-    pub server: Option<(CpuTime, u64)>,
-}
-
-/// What the server used in the measured part.
-#[derive(Clone, Copy, Debug)]
-pub struct ServerUse {
-    pub cpu: CpuTime,
-    pub total_ns: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Sample {
-    cpu: CpuTime,
-    threads: Threads,
-    machine_ns: Option<u64>,
 }
 
 pub struct Conductor {
@@ -191,20 +152,26 @@ impl Conductor {
         while load.settled_by < self.crew.count() {
             self.pass_until(now_ns() + TICK_NS, &mut load)?;
         }
-        Ok(load.measured(published_count, first.as_ref().zip(last.as_ref())))
+        Ok(load.measured(published_count, first.as_ref().zip(last.as_ref()))?)
     }
 
-    /// Closes all connections.
-    pub fn finish(mut self) -> Result<(), ConductError> {
+    /// Closes all connections. Gives what went wrong with them before.
+    pub fn finish(mut self) -> Result<Ending, ConductError> {
         self.progress.stage("closing", 0);
         self.crew.order(&Order::Finish)?;
+        let mut sum = Ending::default();
         let mut awaited = self.crew.count();
         while awaited > 0 {
-            let notes = self.turn(now_ns() + TICK_NS)?;
-            awaited -= notes.iter().filter(|(_, note)| matches!(note, Note::Finished)).count();
+            for (_, note) in self.turn(now_ns() + TICK_NS)? {
+                if let Note::Finished(ending) = note {
+                    sum.disconnects.extend(ending.disconnects);
+                    sum.error_replies.extend(ending.error_replies);
+                    awaited -= 1;
+                }
+            }
         }
         self.progress.end();
-        Ok(())
+        Ok(sum)
     }
 
     fn pass_until(&mut self, until_ns: u64, load: &mut LoadState) -> Result<(), ConductError> {
@@ -252,125 +219,6 @@ impl Connected {
         }
         Ok(())
     }
-}
-
-/// What comes together while a load runs.
-struct LoadState {
-    window_ns: u64,
-    tallies: Vec<Tally>,
-    /// Arrivals after the last second: latency only.
-    tail: Durations,
-    published: Vec<(u32, u32)>,
-    published_by: usize,
-    settled_by: usize,
-    lateness: Durations,
-    sum: Loaded,
-    cpu_ns_max: u64,
-    disconnects: BTreeMap<String, u64>,
-    error_replies: BTreeMap<String, u64>,
-}
-
-impl LoadState {
-    fn new(from_ns: u64, until_ns: u64, duration: Duration) -> Self {
-        let seconds = duration.as_secs_f64().ceil() as usize;
-        let tally = || Tally {
-            sent: 0,
-            received: 0,
-            sent_bytes: 0,
-            received_bytes: 0,
-            latency: Durations::new(),
-            server: None,
-        };
-        Self {
-            window_ns: until_ns - from_ns,
-            tallies: (0..seconds).map(|_| tally()).collect(),
-            tail: Durations::new(),
-            published: Vec::new(),
-            published_by: 0,
-            settled_by: 0,
-            lateness: Durations::new(),
-            sum: Loaded::default(),
-            cpu_ns_max: 0,
-            disconnects: BTreeMap::new(),
-            error_replies: BTreeMap::new(),
-        }
-    }
-
-    fn note(&mut self, note: Note) -> Result<(), Unreadable> {
-        match note {
-            Note::Second(second) => self.second(&second)?,
-            Note::Published(published) => {
-                self.published.extend(published);
-                self.published_by += 1;
-            }
-            Note::Settled(loaded) => self.settled(loaded)?,
-            Note::Progress { .. } | Note::Connected(_) | Note::Finished | Note::Failed { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn second(&mut self, second: &Second) -> Result<(), Unreadable> {
-        let Some(tally) = self.tallies.get_mut(second.index as usize) else {
-            return self.tail.add_bytes(&second.latency);
-        };
-        tally.sent += second.sent;
-        tally.received += second.received;
-        tally.sent_bytes += second.sent_bytes;
-        tally.received_bytes += second.received_bytes;
-        tally.latency.add_bytes(&second.latency)
-    }
-
-    fn settled(&mut self, loaded: Loaded) -> Result<(), Unreadable> {
-        self.settled_by += 1;
-        let sum = &mut self.sum;
-        sum.expected += loaded.expected;
-        sum.delivered += loaded.delivered;
-        sum.duplicated += loaded.duplicated;
-        sum.reordered += loaded.reordered;
-        sum.stray += loaded.stray;
-        sum.unsent += loaded.unsent;
-        sum.crowded += loaded.crowded;
-        sum.received += loaded.received;
-        sum.cpu_ns += loaded.cpu_ns;
-        self.cpu_ns_max = self.cpu_ns_max.max(loaded.cpu_ns);
-        for (reason, count) in loaded.disconnects {
-            *self.disconnects.entry(reason).or_default() += count;
-        }
-        for (reason, count) in loaded.error_replies {
-            *self.error_replies.entry(reason).or_default() += count;
-        }
-        self.lateness.add_bytes(&loaded.lateness)
-    }
-
-    fn measured(self, published: u64, ends: Option<(&Sample, &Sample)>) -> Measured {
-        let mut latency = self.tail.clone();
-        self.tallies.iter().for_each(|tally| latency.add(&tally.latency));
-        let machine_ns =
-            ends.and_then(|(first, last)| Some(last.machine_ns?.saturating_sub(first.machine_ns?)));
-        Measured {
-            window_ns: self.window_ns,
-            published,
-            latency,
-            tail: self.tail,
-            lateness: self.lateness,
-            seconds: self.tallies,
-            server: ends.map(|(first, last)| server_use(first, last)),
-            machine_ns,
-            sum: self.sum,
-            cpu_ns_max: self.cpu_ns_max,
-            disconnects: self.disconnects,
-            error_replies: self.error_replies,
-        }
-    }
-}
-
-/// The threads' own clocks are exact, but miss threads that have ended; the ticks of the process are complete, but each
-/// of the two may be one tick off. Whichever shows more than the other could is right.
-fn server_use(first: &Sample, last: &Sample) -> ServerUse {
-    const TWO_TICKS_NS: u64 = 20_000_000;
-    let cpu = last.cpu.since(first.cpu);
-    let exact_ns = last.threads.since(&first.threads);
-    ServerUse { cpu, total_ns: exact_ns.max(cpu.total_ns().saturating_sub(TWO_TICKS_NS)) }
 }
 
 pub fn now_ns() -> u64 {
