@@ -155,7 +155,10 @@ pub enum Note {
 /// What bringing connections up took.
 #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default)]
 pub struct Dialled {
+    /// Up at the end.
     pub connected: u32,
+    /// Given up after many failures.
+    pub given_up: u32,
     pub attempts: u64,
     pub retries: u64,
     /// From the order to the last connection.

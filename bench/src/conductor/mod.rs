@@ -41,6 +41,7 @@ pub enum ConductError {
 #[derive(Debug)]
 pub struct Connected {
     pub established: u32,
+    pub given_up: u32,
     pub attempts: u64,
     pub retries: u64,
     pub elapsed_ns: u64,
@@ -66,7 +67,7 @@ impl Conductor {
         self.progress.stage("connecting", u64::from(total));
         self.crew.order(&Order::Connect { total })?;
         let connected = self.await_connected()?;
-        if connected.established == 0 {
+        if connected.established == 0 && connected.given_up > 0 {
             let reason = connected.reasons.iter().max_by_key(|(_, count)| **count);
             let reason = reason.map_or("no reason known".into(), |(reason, _)| reason.clone());
             return Err(ConductError::NoConnection(reason));
@@ -84,6 +85,7 @@ impl Conductor {
     fn await_connected(&mut self) -> Result<Connected, ConductError> {
         let mut sum = Connected {
             established: 0,
+            given_up: 0,
             attempts: 0,
             retries: 0,
             elapsed_ns: 0,
@@ -210,6 +212,7 @@ impl Conductor {
 impl Connected {
     fn add(&mut self, dialled: Dialled) -> Result<(), Unreadable> {
         self.established += dialled.connected;
+        self.given_up += dialled.given_up;
         self.attempts += dialled.attempts;
         self.retries += dialled.retries;
         self.elapsed_ns = self.elapsed_ns.max(dialled.elapsed_ns);

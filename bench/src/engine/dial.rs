@@ -126,6 +126,7 @@ impl Dialer {
         let Some(attempt) = self.flying.remove(&slot) else { return false };
         *self.reasons.entry(reason.to_owned()).or_default() += 1;
         if attempt.tries >= TRIES_MAX {
+            self.figures.given_up += 1;
             return false;
         }
         self.figures.retries += 1;
@@ -226,7 +227,8 @@ mod tests {
             }
         }
         let figures = dialer.finish(now).unwrap();
-        assert_eq!((figures.connected, figures.attempts), (0, u64::from(TRIES_MAX)));
+        assert_eq!((figures.connected, figures.given_up), (0, 1));
+        assert_eq!(figures.attempts, u64::from(TRIES_MAX));
         assert_eq!(figures.reasons, [("refused".to_owned(), u64::from(TRIES_MAX))]);
         assert!(dialer.finish(now).is_none(), "figures are given once");
     }

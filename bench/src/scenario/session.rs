@@ -108,7 +108,7 @@ impl Session {
     pub fn connect_to(&mut self, total: u32) -> Result<(), ScenarioError> {
         let connected = self.conductor.connect(total)?;
         book_connect(&mut self.run.connect, &connected);
-        self.run.failures.never_connected = total - connected.established.min(total);
+        self.run.failures.never_connected += connected.given_up;
         Ok(())
     }
 
@@ -159,7 +159,7 @@ impl Session {
             latency: Latency::of(&connected.latency),
             reasons: connected.reasons,
         });
-        self.run.failures.never_connected += self.connections - connected.established;
+        self.run.failures.never_connected += connected.given_up;
         Ok(())
     }
 
