@@ -250,7 +250,9 @@ mod tests {
                     let taken: Vec<u32> = model[at].drain(..run.len()).collect();
                     prop_assert_eq!(lens(&run), taken);
                 }
-                boxes.iter().for_each(|outbox| outbox.check(&nodes));
+                for outbox in &boxes {
+                    outbox.check(&nodes);
+                }
                 prop_assert_eq!(nodes.used() as usize, model.iter().map(Vec::len).sum::<usize>());
             }
         }

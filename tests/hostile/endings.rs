@@ -73,7 +73,7 @@ fn a_reset_ends_the_connection_wherever_it_falls() {
         client.set_receive_buffer(4096);
         client.send(format!("{}\r\n", upgrade_head("/echo")).as_bytes());
         assert_eq!(client.response().status, 101);
-        client.send(&masked(BINARY, &[1; 60_000]).repeat(4));
+        client.send(&masked(BINARY, &vec![1; 60_000]).repeat(4));
         client.reset();
     }
     let mut client = Client::echo(&server);
@@ -94,7 +94,7 @@ fn a_mute_peer_is_closed_after_its_ping() {
     stuck.set_receive_buffer(4096);
     stuck.send(format!("{}\r\n", upgrade_head("/echo")).as_bytes());
     for _ in 0..10 {
-        if stuck.try_send(&masked(BINARY, &[1; 60_000])).is_err() {
+        if stuck.try_send(&masked(BINARY, &vec![1; 60_000])).is_err() {
             break;
         }
     }

@@ -205,10 +205,9 @@ fn an_independent_client_is_served() {
     assert_eq!(socket.read().unwrap(), Message::Pong(b"beat".to_vec().into()));
     let bye = CloseFrame { code: CloseCode::Library(4321), reason: "bye".into() };
     socket.close(Some(bye)).unwrap();
-    match socket.read().unwrap() {
-        Message::Close(Some(frame)) => assert_eq!(frame.code, CloseCode::Library(4321)),
-        other => panic!("{other:?}"),
-    }
+    let echoed = socket.read().unwrap();
+    let Message::Close(Some(frame)) = &echoed else { panic!("{echoed:?}") };
+    assert_eq!(frame.code, CloseCode::Library(4321));
     assert!(matches!(socket.read(), Err(tungstenite::Error::ConnectionClosed)));
     drop(socket);
     server.settled();

@@ -4,6 +4,13 @@
 //! the baseline and no assertion of ours was tripped. The tag in a test's doc is its row in the catalogue of attacks:
 //! H for the handshake, F for frames.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod support;
