@@ -194,8 +194,9 @@ pub struct Loaded {
     pub unsent: u64,
     /// How late sends were, in the part that counts.
     pub lateness: Vec<u8>,
-    /// CPU time of this process in the part that counts.
+    /// CPU time of this process in the part that counts, and time that it was kept from the CPU.
     pub cpu_ns: u64,
+    pub waiting_ns: u64,
     /// Arrivals that were read out of a full batch of events: the engine was behind.
     pub crowded: u64,
     /// Arrivals in the part that counts.

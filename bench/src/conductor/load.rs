@@ -20,6 +20,7 @@ pub struct Measured {
     /// Sums of the engines.
     pub sum: Loaded,
     pub cpu_ns_max: u64,
+    pub waiting_ns_max: u64,
 }
 
 /// One second, all engines together, with the server beside it.
@@ -38,6 +39,8 @@ pub struct Tally {
 pub struct ServerUse {
     pub cpu: CpuTime,
     pub total_ns: u64,
+    /// Time that its threads were ready and had no CPU.
+    pub waiting_ns: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +63,7 @@ pub(super) struct LoadState {
     lateness: Durations,
     sum: Loaded,
     cpu_ns_max: u64,
+    waiting_ns_max: u64,
 }
 
 impl LoadState {
@@ -75,6 +79,7 @@ impl LoadState {
             lateness: Durations::new(),
             sum: Loaded::default(),
             cpu_ns_max: 0,
+            waiting_ns_max: 0,
         }
     }
 
@@ -115,6 +120,7 @@ impl LoadState {
         sum.received += loaded.received;
         sum.cpu_ns += loaded.cpu_ns;
         self.cpu_ns_max = self.cpu_ns_max.max(loaded.cpu_ns);
+        self.waiting_ns_max = self.waiting_ns_max.max(loaded.waiting_ns);
         self.lateness.add_bytes(&loaded.lateness)
     }
 
@@ -136,6 +142,7 @@ impl LoadState {
             machine_ns,
             sum: self.sum,
             cpu_ns_max: self.cpu_ns_max,
+            waiting_ns_max: self.waiting_ns_max,
         })
     }
 }
@@ -145,6 +152,7 @@ impl LoadState {
 fn server_use(first: &Sample, last: &Sample) -> ServerUse {
     const TWO_TICKS_NS: u64 = 20_000_000;
     let cpu = last.cpu.since(first.cpu);
-    let exact_ns = last.threads.since(&first.threads);
-    ServerUse { cpu, total_ns: exact_ns.max(cpu.total_ns().saturating_sub(TWO_TICKS_NS)) }
+    let turns = last.threads.since(&first.threads);
+    let total_ns = turns.running_ns.max(cpu.total_ns().saturating_sub(TWO_TICKS_NS));
+    ServerUse { cpu, total_ns, waiting_ns: turns.waiting_ns }
 }

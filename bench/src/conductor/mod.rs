@@ -46,6 +46,8 @@ pub struct Connected {
     pub retries: u64,
     pub elapsed_ns: u64,
     pub latency: Durations,
+    /// Attempts that the kernel of this machine dropped because an accept queue was full.
+    pub dropped: Option<u64>,
     pub reasons: BTreeMap<String, u64>,
 }
 
@@ -90,8 +92,10 @@ impl Conductor {
             retries: 0,
             elapsed_ns: 0,
             latency: Durations::new(),
+            dropped: None,
             reasons: BTreeMap::new(),
         };
+        let dropped = machine::accept_drops();
         let mut awaited = self.crew.count();
         while awaited > 0 {
             for (_, note) in self.turn(now_ns() + TICK_NS)? {
@@ -103,6 +107,8 @@ impl Conductor {
             self.progress.connected(self.counts.iter().map(|(connected, ..)| connected).sum());
         }
         self.progress.connected(sum.established);
+        sum.dropped =
+            machine::accept_drops().zip(dropped).map(|(after, before)| after.saturating_sub(before));
         Ok(sum)
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Engine, EngineError, Stage, WAIT_NS_MAX};
 use crate::plan::Note;
+use crate::sampler::process::Turns;
 use crate::schedule::Schedule;
 
 /// After the last delivery: duplicates would come now.
@@ -17,7 +18,7 @@ impl Engine {
         if let Some(dialled) = self.dialer.finish(now) {
             self.note(&Note::Connected(dialled))?;
         }
-        if let Some(second) = self.traffic.roll(now, cpu_ns) {
+        if let Some(second) = self.traffic.roll(now, Turns::own) {
             self.note(&Note::Second(second))?;
         }
         if now >= self.progress_at {
@@ -96,10 +97,4 @@ impl Engine {
         self.stage = Stage::Settling { expected, deadline_ns, complete_at };
         Ok(())
     }
-}
-
-/// CPU time of this process so far.
-fn cpu_ns() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

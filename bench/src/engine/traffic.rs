@@ -7,6 +7,7 @@
 use crate::ledger::Ledger;
 use crate::plan::{Ending, Loaded, Second};
 use crate::record::Durations;
+use crate::sampler::process::Turns;
 use crate::stamp::Stamp;
 use std::collections::BTreeMap;
 
@@ -41,8 +42,8 @@ pub struct Traffic {
     lateness: Durations,
     counted: u64,
     crowded: u64,
-    cpu_from_ns: Option<u64>,
-    cpu_ns: Option<u64>,
+    turns_from: Option<Turns>,
+    turns: Option<Turns>,
     /// Since the start of the run, for the progress line.
     pub sent: u64,
     pub received: u64,
@@ -62,8 +63,8 @@ impl Traffic {
             lateness: Durations::new(),
             counted: 0,
             crowded: 0,
-            cpu_from_ns: None,
-            cpu_ns: None,
+            turns_from: None,
+            turns: None,
             sent: 0,
             received: 0,
             unsent: 0,
@@ -79,8 +80,8 @@ impl Traffic {
         self.lateness.clear();
         self.counted = 0;
         self.crowded = 0;
-        self.cpu_from_ns = None;
-        self.cpu_ns = None;
+        self.turns_from = None;
+        self.turns = None;
     }
 
     pub fn stamp(&self, intended_ns: u64, sequence: u32, publisher: u32) -> Stamp {
@@ -129,14 +130,14 @@ impl Traffic {
         [window.begin_ns, window.from_ns, window.until_ns, second].into_iter().filter(|at| *at > now_ns).min()
     }
 
-    /// Closes the second that `now_ns` has left behind, and notes the CPU time at both ends of what counts.
-    pub fn roll(&mut self, now_ns: u64, cpu_ns: impl Fn() -> u64) -> Option<Second> {
+    /// Closes the second that `now_ns` has left behind, and notes what the scheduler gave us at both ends of what counts.
+    pub fn roll(&mut self, now_ns: u64, turns: impl Fn() -> Turns) -> Option<Second> {
         let window = self.window?;
-        if now_ns >= window.from_ns && self.cpu_from_ns.is_none() {
-            self.cpu_from_ns = Some(cpu_ns());
+        if now_ns >= window.from_ns && self.turns_from.is_none() {
+            self.turns_from = Some(turns());
         }
-        if now_ns >= window.until_ns && self.cpu_ns.is_none() {
-            self.cpu_ns = Some(cpu_ns() - self.cpu_from_ns.unwrap_or(0));
+        if now_ns >= window.until_ns && self.turns.is_none() {
+            self.turns = Some(turns().since(self.turns_from.unwrap_or_default()));
         }
         let end_ns = window.from_ns + u64::from(self.second.index + 1) * SECOND_NS;
         (now_ns >= end_ns).then(|| self.take_second())
@@ -167,6 +168,7 @@ impl Traffic {
         let second = self.take_second();
         self.window = None;
         let proof = self.ledger.proof();
+        let turns = self.turns.unwrap_or_default();
         let loaded = Loaded {
             expected,
             delivered: proof.delivered,
@@ -175,7 +177,8 @@ impl Traffic {
             stray: proof.stray,
             unsent: self.unsent,
             lateness: self.lateness.to_bytes(),
-            cpu_ns: self.cpu_ns.unwrap_or(0),
+            cpu_ns: turns.running_ns,
+            waiting_ns: turns.waiting_ns,
             crowded: self.crowded,
             received: self.counted,
         };
@@ -210,7 +213,7 @@ mod tests {
         exchange(&mut traffic, 1, from - 300, from + 100);
         exchange(&mut traffic, 2, from, from + 200);
         assert_eq!(traffic.delivered(), 3);
-        let second = traffic.roll(from + SECOND_NS, || 0).unwrap();
+        let second = traffic.roll(from + SECOND_NS, Turns::default).unwrap();
         assert_eq!((second.sent, second.received), (1, 2));
         assert_eq!(Durations::from_bytes(&second.latency).unwrap().count(), 1);
     }
@@ -219,7 +222,7 @@ mod tests {
     fn a_message_that_arrives_after_the_end_counts_for_latency_only() {
         let mut traffic = traffic();
         let until = EPOCH + 4 * SECOND_NS;
-        traffic.roll(until, || 0).unwrap();
+        traffic.roll(until, Turns::default).unwrap();
         exchange(&mut traffic, 0, until - 10, until + 5);
         let (second, loaded) = traffic.settle(1);
         assert_eq!((second.sent, second.received), (1, 0));

@@ -8,6 +8,8 @@ use crate::record::Durations;
 const CPU_CORES_MAX: f64 = 0.95;
 /// A hundredth of the sends may leave this late.
 const LATENESS_P99_NS_MAX: u64 = 1_000_000;
+/// Share of the time that a process may be kept from the CPU.
+const WAITING_SHARE_MAX: f64 = 0.05;
 /// CPU time below which the kernel's sampling of user and system is a guess: fifty of its ticks.
 const DIVISIBLE_NS_MIN: u64 = 500_000_000;
 /// Share of deliveries read from full batches.
@@ -89,6 +91,7 @@ fn book_server(run: &mut Run, measured: &Measured) {
         cpu_user_per_delivery_us: part(user_share),
         cpu_system_per_delivery_us: part(system_share),
         cpu_per_message_us: per(total, load.sent),
+        waiting_share: used.waiting_ns as f64 / measured.window_ns as f64,
         machine_cpu_cores: measured.machine_ns.map(|nanos| nanos as f64 / measured.window_ns as f64),
     });
 }
@@ -101,6 +104,8 @@ fn book_generator(run: &mut Run, measured: &Measured) {
     generator.cpu_cores_max = Some(cores);
     generator.cpu_per_delivery_us = share(measured.sum.cpu_ns).map(|nanos| nanos / 1e3);
     generator.crowded_share = share(crowded);
+    let waiting_share = measured.waiting_ns_max as f64 / measured.window_ns as f64;
+    generator.waiting_share = Some(waiting_share);
     generator.lateness = Latency::of(&measured.lateness).filter(|_| run.setup.pace == "open");
     let more = "give it more cores (--cores), or fewer connections";
     if cores > CPU_CORES_MAX {
@@ -108,6 +113,16 @@ fn book_generator(run: &mut Run, measured: &Measured) {
         generator.warnings.push(format!(
             "a generator process used {percent:.0} % of its core: the server may be faster than this; {more}"
         ));
+    }
+    let server_share = run.server.as_ref().map_or(0.0, |server| server.waiting_share);
+    for (who, share) in [("the generator", waiting_share), ("the server", server_share)] {
+        if share > WAITING_SHARE_MAX {
+            let percent = share * 100.0;
+            generator.warnings.push(format!(
+                "for {percent:.0} % of the time {who} was ready to run and something else had its CPU: the latencies \
+                 contain that; keep the machine quiet, or pin both to CPUs of their own"
+            ));
+        }
     }
     let late = generator.lateness.as_ref().and_then(|lateness| lateness.p99_ns);
     if let Some(late) = late.filter(|late| *late > LATENESS_P99_NS_MAX) {

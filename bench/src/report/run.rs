@@ -81,6 +81,8 @@ pub struct Connect {
     pub elapsed_s: f64,
     pub rate_per_s: f64,
     pub latency: Option<Latency>,
+    /// Attempts that the kernel of this machine dropped because an accept queue was full.
+    pub dropped: Option<u64>,
     pub reasons: BTreeMap<String, u64>,
 }
 
@@ -91,6 +93,7 @@ pub struct Storm {
     pub retries: u64,
     /// From the storm, not from the attempt.
     pub latency: Option<Latency>,
+    pub dropped: Option<u64>,
     pub reasons: BTreeMap<String, u64>,
 }
 
@@ -157,6 +160,8 @@ pub struct Server {
     pub cpu_system_per_delivery_us: Option<f64>,
     /// Per message that a client sent.
     pub cpu_per_message_us: Option<f64>,
+    /// Time that its threads were ready to run while others had the CPU, over the window.
+    pub waiting_share: f64,
     /// The whole machine, generator included.
     pub machine_cpu_cores: Option<f64>,
 }
@@ -199,6 +204,8 @@ pub struct Generator {
     /// Of the busiest process; 1 is one core.
     pub cpu_cores_max: Option<f64>,
     pub cpu_per_delivery_us: Option<f64>,
+    /// Time that a process was ready to run while others had the CPU, over the window; of the one that waited longest.
+    pub waiting_share: Option<f64>,
     /// How late sends left.
     pub lateness: Option<Latency>,
     /// Share of deliveries that were read from a full batch of events.

@@ -76,6 +76,7 @@ pub fn run() -> Run {
             elapsed_s: 0.1,
             rate_per_s: 1_000.0,
             latency: latency.clone(),
+            dropped: Some(0),
             reasons: reasons.clone(),
         },
         storm: Some(Storm {
@@ -83,6 +84,7 @@ pub fn run() -> Run {
             all_back_s: Some(0.5),
             retries: 0,
             latency: latency.clone(),
+            dropped: Some(0),
             reasons: reasons.clone(),
         }),
         load: Some(Load {
@@ -115,6 +117,7 @@ pub fn run() -> Run {
             cpu_user_per_delivery_us: Some(1.0),
             cpu_system_per_delivery_us: Some(2.0),
             cpu_per_message_us: Some(3.0),
+            waiting_share: 0.01,
             machine_cpu_cores: Some(1.2),
         }),
         memory: Some(MemoryReport {
@@ -134,6 +137,7 @@ pub fn run() -> Run {
             sources: 1,
             cpu_cores_max: Some(0.4),
             cpu_per_delivery_us: Some(1.5),
+            waiting_share: Some(0.01),
             lateness: latency,
             crowded_share: Some(0.0),
             warnings: vec!["a warning".into()],

@@ -56,12 +56,23 @@ fn connect_lines(out: &mut String, run: &Run) -> std::fmt::Result {
     let connect = &run.connect;
     write!(out, "connect   {} in {} s", connect.established, three(connect.elapsed_s))?;
     writeln!(out, "{}{}", percentiles(connect.latency.as_ref()), times(connect.retries, "retries"))?;
+    drops(out, connect.dropped)?;
     if let Some(storm) = &run.storm {
         let all = storm.all_back_s.map_or("not all".into(), |seconds| format!("all in {} s", three(seconds)));
         write!(out, "storm     {} back, {all}", storm.back)?;
         writeln!(out, "{}{}", percentiles(storm.latency.as_ref()), times(storm.retries, "retries"))?;
+        drops(out, storm.dropped)?;
     }
     Ok(())
+}
+
+fn drops(out: &mut String, dropped: Option<u64>) -> std::fmt::Result {
+    let Some(dropped) = dropped.filter(|dropped| *dropped > 0) else { return Ok(()) };
+    writeln!(
+        out,
+        "          {dropped} attempts found the accept queue full and had to be repeated by TCP, a second later at the \
+         earliest (net.core.somaxconn, and the server's backlog)"
+    )
 }
 
 fn load_lines(out: &mut String, run: &Run) -> std::fmt::Result {

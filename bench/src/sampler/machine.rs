@@ -33,6 +33,19 @@ fn parse_busy(stat: &str) -> Option<u64> {
     Some(ticks.iter().take(8).sum::<u64>() - idle)
 }
 
+/// Connection attempts that were dropped because an accept queue was full, on this machine, since its start.
+pub fn accept_drops() -> Option<u64> {
+    parse_netstat(&text("/proc/net/netstat").ok()?, "TcpExt:", "ListenDrops")
+}
+
+/// Names stand on one line and figures on the next.
+fn parse_netstat(netstat: &str, table: &str, name: &str) -> Option<u64> {
+    let mut lines = netstat.lines().filter(|line| line.starts_with(table));
+    let (names, figures) = (lines.next()?, lines.next()?);
+    let at = names.split_whitespace().position(|other| other == name)?;
+    figures.split_whitespace().nth(at)?.parse().ok()
+}
+
 /// First line of a file in /proc or /sys.
 pub fn line(path: &str) -> Option<String> {
     Some(text(path).ok()?.lines().next()?.trim().to_owned())
@@ -61,7 +74,15 @@ mod tests {
     }
 
     #[test]
+    fn network_counters_are_found_by_the_name_above_them() {
+        let netstat = "TcpExt: A ListenDrops B\nTcpExt: 1 2 3\nIpExt: ListenDrops\nIpExt: 9\n";
+        assert_eq!(parse_netstat(netstat, "TcpExt:", "ListenDrops"), Some(2));
+        assert_eq!(parse_netstat(netstat, "TcpExt:", "C"), None);
+    }
+
+    #[test]
     fn this_machine_can_be_read() {
+        assert!(accept_drops().is_some());
         assert!(slab().unwrap().total > 0);
         assert!(busy_ns().unwrap() > 0);
         assert!(memory_total().unwrap() > 0);

@@ -35,14 +35,46 @@ pub struct Memory {
     pub private: u64,
 }
 
-/// Running times by thread: finer than the ticks of the process, but without the threads that have ended.
+/// What the scheduler gave a thread, and kept from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// On a CPU.
+    pub running_ns: u64,
+    /// Ready to run, while others had the CPU.
+    pub waiting_ns: u64,
+}
+
+impl Turns {
+    /// Of the calling process's first thread.
+    pub fn own() -> Self {
+        text("/proc/self/schedstat")
+            .ok()
+            .and_then(|schedstat| parse_schedstat(&schedstat))
+            .unwrap_or_default()
+    }
+
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            running_ns: self.running_ns.saturating_sub(earlier.running_ns),
+            waiting_ns: self.waiting_ns.saturating_sub(earlier.waiting_ns),
+        }
+    }
+}
+
+/// Turns by thread: finer than the ticks of the process, but without the threads that have ended.
 #[derive(Clone, Debug)]
-pub struct Threads(HashMap<OsString, u64>);
+pub struct Threads(HashMap<OsString, Turns>);
 
 impl Threads {
-    pub fn since(&self, earlier: &Self) -> u64 {
-        let spent = |(id, now): (&OsString, &u64)| now.saturating_sub(*earlier.0.get(id).unwrap_or(&0));
-        self.0.iter().map(spent).sum()
+    /// All threads together.
+    pub fn since(&self, earlier: &Self) -> Turns {
+        let mut sum = Turns::default();
+        for (id, now) in &self.0 {
+            let turns = now.since(earlier.0.get(id).copied().unwrap_or_default());
+            sum.running_ns += turns.running_ns;
+            sum.waiting_ns += turns.waiting_ns;
+        }
+        sum
     }
 }
 
@@ -70,15 +102,14 @@ impl Process {
         Ok(CpuTime { user_ns: user * tick_ns, system_ns: system * tick_ns })
     }
 
-    /// Running time of each thread, to the nanosecond.
+    /// Running and waiting time of each thread, to the nanosecond.
     pub fn threads(self) -> Result<Threads, SampleError> {
         let path = format!("/proc/{}/task", self.pid);
         let tasks = std::fs::read_dir(&path)
             .map_err(|error| SampleError { path: path.clone(), reason: error.to_string() })?;
         let running = |task: std::fs::DirEntry| {
             let schedstat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            let running_ns = schedstat.split_whitespace().next()?.parse().ok()?;
-            Some((task.file_name(), running_ns))
+            Some((task.file_name(), parse_schedstat(&schedstat)?))
         };
         Ok(Threads(tasks.flatten().filter_map(running).collect()))
     }
@@ -96,6 +127,11 @@ impl Process {
         let pages = pages.ok_or(SampleError { path, reason: "unexpected form".into() })?;
         Ok(pages * rustix::param::page_size() as u64)
     }
+}
+
+fn parse_schedstat(schedstat: &str) -> Option<Turns> {
+    let mut fields = schedstat.split_whitespace();
+    Some(Turns { running_ns: fields.next()?.parse().ok()?, waiting_ns: fields.next()?.parse().ok()? })
 }
 
 /// utime and stime. The name of the program may hold anything, so counting starts behind its closing parenthesis.
@@ -121,8 +157,9 @@ mod tests {
         assert!(memory.rss >= memory.private && memory.private > 0);
         assert!(process.rss().unwrap() > 0);
         let threads = process.threads().unwrap();
-        assert_eq!(threads.since(&threads), 0);
-        assert!(threads.since(&Threads(HashMap::new())) > 0);
+        assert_eq!(threads.since(&threads), Turns::default());
+        assert!(threads.since(&Threads(HashMap::new())).running_ns > 0);
+        assert!(Turns::own().running_ns > 0);
     }
 
     #[test]

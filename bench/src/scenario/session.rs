@@ -119,7 +119,7 @@ impl Session {
         self.conductor.hold(duration, "holding")?;
         let elapsed = clock::now().since(began).as_secs_f64();
         let after = self.server.map(Process::threads).transpose()?;
-        let spent = before.zip(after).map(|(before, after)| after.since(&before) as f64 / 1e9);
+        let spent = before.zip(after).map(|(before, after)| after.since(&before).running_ns as f64 / 1e9);
         self.remember(name, connections, spent.map(|spent| spent / elapsed))
     }
 
@@ -157,6 +157,7 @@ impl Session {
             all_back_s: all_back.then(|| connected.elapsed_ns as f64 / 1e9),
             retries: connected.retries,
             latency: Latency::of(&connected.latency),
+            dropped: connected.dropped,
             reasons: connected.reasons,
         });
         self.run.failures.never_connected += connected.given_up;
@@ -276,6 +277,7 @@ fn book_connect(connect: &mut Connect, connected: &Connected) {
     connect.elapsed_s += connected.elapsed_ns as f64 / 1e9;
     connect.rate_per_s = f64::from(connect.established) / connect.elapsed_s.max(1e-9);
     connect.latency = Latency::of(&connected.latency);
+    connect.dropped = connect.dropped.map_or(connected.dropped, |sum| Some(sum + connected.dropped?));
     for (reason, count) in &connected.reasons {
         *connect.reasons.entry(reason.clone()).or_default() += count;
     }
