@@ -90,6 +90,10 @@ impl Channel {
         std::mem::take(&mut self.waiters)
     }
 
+    pub(super) fn give_up(&mut self) -> Vec<Member> {
+        std::mem::take(&mut self.waiters)
+    }
+
     pub(super) fn admit(&mut self, member: Member) -> u32 {
         self.members.push(member);
         self.members.len() as u32 - 1

@@ -6,12 +6,14 @@
 //! Knows nothing of connections, frames or commands: a `Member` is a number, a publication is a `Payload`.
 
 mod channel;
+mod engine;
 mod fanout;
 mod registry;
 #[cfg(test)]
 mod tests;
 
 pub use channel::{Joined, Left};
+pub use engine::Seat;
 pub use fanout::Sink;
 pub use registry::Hub;
 

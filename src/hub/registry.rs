@@ -5,20 +5,16 @@
 
 use super::Member;
 use super::channel::{Channel, Joined, Left};
+use super::engine::{Seat, Seating};
 use super::fanout::{Sink, fan_out};
 use crate::ids::{ChannelId, CoreId};
 use crate::payload::Payload;
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Hub {
-    core: CoreId,
-    core_count: u16,
-    /// The same on all cores of a node, so that they agree on owners; random, so that no client can aim at one core.
-    hasher: FixedState,
+    seating: Seating,
     by_name: HashTable<ChannelId>,
     channels: Vec<Option<Channel>>,
     free: Vec<ChannelId>,
@@ -27,27 +23,24 @@ pub struct Hub {
 impl Hub {
     pub fn new(core: CoreId, core_count: u16, hash_seed: u64) -> Self {
         Self {
-            core,
-            core_count: core_count.max(1),
-            hasher: FixedState::with_seed(hash_seed),
+            seating: Seating::new(core, core_count, hash_seed),
             by_name: HashTable::new(),
             channels: Vec::new(),
             free: Vec::new(),
         }
     }
 
-    /// The core that puts publications of this channel in order.
-    pub fn owner(&self, name: &str) -> CoreId {
-        // The upper bits: the lower ones choose the bucket of the name table, and would leave it half empty.
-        CoreId(((self.hasher.hash_one(name) >> 40) % u64::from(self.core_count)) as u16)
+    /// Who puts publications of this channel in order.
+    pub fn seat(&self, name: &str) -> Seat {
+        self.seating.seat(name)
     }
 
     pub fn owns(&self, name: &str) -> bool {
-        self.owner(name) == self.core
+        self.seat(name) == Seat::Here
     }
 
     pub fn find(&self, name: &str) -> Option<ChannelId> {
-        let hash = self.hasher.hash_one(name);
+        let hash = self.seating.hash(name);
         self.by_name.find(hash, |&id| self.channel(id).is_some_and(|channel| &*channel.name == name)).copied()
     }
 
@@ -82,6 +75,12 @@ impl Hub {
     pub fn link_up(&mut self, name: &str) -> Option<(ChannelId, Vec<Member>)> {
         let id = self.find(name)?;
         Some((id, self.channel_mut(id)?.link_up()))
+    }
+
+    /// The owner has not answered in time: everyone who waited. Its answer is still awaited.
+    pub fn give_up(&mut self, name: &str) -> Option<(ChannelId, Vec<Member>)> {
+        let id = self.find(name)?;
+        Some((id, self.channel_mut(id)?.give_up()))
     }
 
     /// The owner cannot be asked: everyone who waited.
@@ -194,9 +193,9 @@ impl Hub {
             self.channels.push(Some(channel));
             ChannelId(self.channels.len() as u32 - 1)
         };
-        let (channels, hasher) = (&self.channels, &self.hasher);
-        let rehash = |id: &ChannelId| name_of(channels, *id).map_or(0, |name| hasher.hash_one(name));
-        self.by_name.insert_unique(hasher.hash_one(name), id, rehash);
+        let (channels, seating) = (&self.channels, &self.seating);
+        let rehash = |id: &ChannelId| name_of(channels, *id).map_or(0, |name| seating.hash(name));
+        self.by_name.insert_unique(seating.hash(name), id, rehash);
         id
     }
 
@@ -207,7 +206,7 @@ impl Hub {
         if !channel.is_deserted() {
             return;
         }
-        let hash = self.hasher.hash_one(&*channel.name);
+        let hash = self.seating.hash(&channel.name);
         if let Ok(entry) = self.by_name.find_entry(hash, |&other| other == id) {
             entry.remove();
         }

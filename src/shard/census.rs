@@ -77,7 +77,7 @@ impl Shard {
         };
         let census = match &mut request.kind {
             Kind::Presence(census) | Kind::PresenceStats(census) => census,
-            Kind::Publish => return,
+            Kind::Link { .. } | Kind::Publish => return,
         };
         census.people.append(&mut more);
         census.missing = census.missing.saturating_sub(1);
@@ -109,7 +109,7 @@ impl Shard {
                 };
                 self.reply(id, command, &Reply::PresenceStats(result));
             }
-            Kind::Publish => {}
+            Kind::Link { .. } | Kind::Publish => {}
         }
     }
 }

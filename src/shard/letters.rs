@@ -49,7 +49,7 @@ impl Letters {
     /// A word that must arrive. There are never more of these than letters that caused them.
     pub(super) fn tell(&mut self, to: CoreId, letter: Mail) {
         if let Some(queue) = self.queues.get_mut(to.index()) {
-            if let Mail::Linked { channel } = &letter {
+            if let Mail::Linked { channel, .. } = &letter {
                 queue.gaps.remove(channel);
             }
             queue.letters.push_back(letter);
@@ -96,11 +96,14 @@ impl Shard {
     pub(super) fn opened(&mut self, mail: Mail) {
         self.stats.mail_in += 1;
         match mail {
-            Mail::Link { from, channel } => {
+            Mail::Link { from, request, channel } => {
                 self.hub.add_remote(&channel, from);
-                self.letters.tell(from, Mail::Linked { channel });
+                self.letters.tell(from, Mail::Linked { request, channel });
             }
-            Mail::Linked { channel } => self.linked(&channel),
+            Mail::Linked { request, channel } => {
+                self.requests.close(request);
+                self.linked(&channel);
+            }
             Mail::Unlink { from, channel } => self.hub.remove_remote(&channel, from),
             Mail::Publish { from, request, publish } => {
                 self.put_in_order(&publish.channel, &publish.data, &publish.publisher);
@@ -125,6 +128,7 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mail::RequestId;
     use super::*;
 
     const TO: CoreId = CoreId(0);
@@ -143,7 +147,7 @@ mod tests {
             assert_eq!(gap_count(&letters), 1);
         }
         // Whoever the next answer lets in is not there yet when the first gap arrives.
-        letters.tell(TO, Mail::Linked { channel: Arc::clone(&channel) });
+        letters.tell(TO, Mail::Linked { request: RequestId(0), channel: Arc::clone(&channel) });
         for _ in 0..3 {
             assert!(!letters.publication(TO, &channel, &frame));
             assert_eq!(gap_count(&letters), 2);

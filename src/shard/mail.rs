@@ -11,10 +11,12 @@ pub enum Mail {
     /// To the owner: `from` has its first subscriber.
     Link {
         from: CoreId,
+        request: RequestId,
         channel: Arc<str>,
     },
     /// From the owner: publications will follow this letter.
     Linked {
+        request: RequestId,
         channel: Arc<str>,
     },
     /// To the owner: `from` has lost its last subscriber.

@@ -9,7 +9,7 @@ use super::mail::{Mail, Person, Publish as Letter};
 use super::requests::{Kind, Request};
 use super::subscribing::check_name;
 use crate::conn::outbox::Nodes;
-use crate::hub::{Member, Sink};
+use crate::hub::{Member, Seat, Sink};
 use crate::ids::{ChannelId, ConnId, CoreId};
 use crate::limits::ENGINE_MS_MAX;
 use crate::payload::{Parcel, Payload};
@@ -26,12 +26,14 @@ impl Shard {
     pub(super) fn publish(&mut self, id: ConnId, command: u32, request: &Publish<'_>) -> Result<(), Refused> {
         let publisher = self.may_publish(id, request)?;
         let name = &*request.channel;
-        let owner = self.hub.owner(name);
-        if owner == self.options.core {
-            self.put_in_order(name, request.data.bytes(), &publisher);
-            self.reply(id, command, &Reply::Publish);
-            return Ok(());
-        }
+        let owner = match self.hub.seat(name) {
+            Seat::Here => {
+                self.put_in_order(name, request.data.bytes(), &publisher);
+                self.reply(id, command, &Reply::Publish);
+                return Ok(());
+            }
+            Seat::Core(owner) => owner,
+        };
         let known = self.hub.find(name).and_then(|channel| self.hub.name(channel));
         let channel = known.map_or_else(|| Arc::from(name), Arc::clone);
         let publish = Box::new(Letter { channel, data: Box::from(request.data.bytes()), publisher });
@@ -77,7 +79,12 @@ impl Shard {
 
     /// No answer in time: whether it was stored is not known, and the error says that trying again is right.
     pub(super) fn expired(&mut self, request: &Request) {
-        self.reject(request.conn, request.command, Reject::Internal);
+        match &request.kind {
+            Kind::Link { channel } => self.link_expired(channel),
+            Kind::Publish | Kind::Presence(_) | Kind::PresenceStats(_) => {
+                self.reject(request.conn, request.command, Reject::Internal);
+            }
+        }
     }
 
     pub(super) fn published(&mut self, request: RequestId) {

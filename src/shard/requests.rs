@@ -5,6 +5,7 @@ use super::mail::{Person, RequestId};
 use crate::ids::ConnId;
 use crate::time::Moment;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Request {
@@ -16,6 +17,10 @@ pub struct Request {
 
 #[derive(Debug)]
 pub enum Kind {
+    /// The first subscriber of a core asks for publications; others may have joined it in waiting.
+    Link {
+        channel: Arc<str>,
+    },
     Publish,
     Presence(Census),
     PresenceStats(Census),

@@ -6,8 +6,9 @@
 use super::Shard;
 use super::commands::Refused;
 use super::mail::Mail;
+use super::requests::Kind;
 use crate::conn::session::{Subscription, SubscriptionState};
-use crate::hub::{Joined, Member};
+use crate::hub::{Joined, Member, Seat};
 use crate::ids::{ChannelId, ConnId};
 use crate::proto::command::{Subscribe, Unsubscribe};
 use crate::proto::reply::SubscribeResult;
@@ -37,7 +38,7 @@ impl Shard {
         match joined {
             Joined::Live { .. } => self.reply(id, command, &subscribed()),
             Joined::Wait => {}
-            Joined::Ask => self.ask_for_link(channel),
+            Joined::Ask => self.ask_for_link(id, command, channel),
         }
         Ok(())
     }
@@ -79,17 +80,31 @@ impl Shard {
     }
 
     /// The owner must know of this core before the first subscriber here can be promised anything.
-    fn ask_for_link(&mut self, channel: ChannelId) {
+    fn ask_for_link(&mut self, id: ConnId, command: u32, channel: ChannelId) {
         let Some(name) = self.hub.name(channel).map(Arc::clone) else {
             return;
         };
-        let owner = self.hub.owner(&name);
-        let letter = Mail::Link { from: self.options.core, channel: Arc::clone(&name) };
+        let Seat::Core(owner) = self.hub.seat(&name) else {
+            return;
+        };
+        let request = self.open_request(id, command, Kind::Link { channel: Arc::clone(&name) });
+        let letter = Mail::Link { from: self.options.core, request, channel: Arc::clone(&name) };
         if self.letters.ask(owner, letter).is_err() {
             self.stats.mail_full += 1;
+            self.requests.close(request);
             for member in self.hub.link_failed(&name) {
                 self.join_failed(member, channel);
             }
+        }
+    }
+
+    /// The owner has not answered in time. Who waited is told to try again; a late answer finds nobody.
+    pub(super) fn link_expired(&mut self, name: &str) {
+        let Some((channel, waiters)) = self.hub.give_up(name) else {
+            return;
+        };
+        for member in waiters {
+            self.join_failed(member, channel);
         }
     }
 
@@ -210,8 +225,9 @@ impl Shard {
     }
 
     fn unlink(&mut self, channel: Arc<str>) {
-        let owner = self.hub.owner(&channel);
-        self.letters.tell(owner, Mail::Unlink { from: self.options.core, channel });
+        if let Seat::Core(owner) = self.hub.seat(&channel) {
+            self.letters.tell(owner, Mail::Unlink { from: self.options.core, channel });
+        }
     }
 
     /// This core has missed publications of the channel: its subscribers must hear that they have a gap.
