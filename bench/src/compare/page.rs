@@ -2,17 +2,16 @@
 
 use super::sides::Side;
 use super::table;
+use crate::report::charts::{self, Named};
 use crate::report::html::{escape, frame};
-use crate::report::{charts, run::Run};
 
 pub fn page(sides: &[Side]) -> String {
-    let several = sides.iter().any(|side| side.runs.len() > 1);
-    let name = |side: &Side, number: usize| {
-        if several { format!("{} #{number}", side.name) } else { side.name.clone() }
-    };
-    let runs: Vec<(String, &Run)> = sides
+    let runs: Vec<Named<'_>> = sides
         .iter()
-        .flat_map(|side| side.runs.iter().zip(1..).map(move |(run, number)| (name(side, number), run)))
+        .zip(0..)
+        .flat_map(|(side, colour)| {
+            side.runs.iter().map(move |run| Named { name: side.name.clone(), colour, run })
+        })
         .collect();
     let names: Vec<_> = sides.iter().map(|side| side.name.as_str()).collect();
     let title = names.join(" against ");

@@ -10,7 +10,7 @@ use crate::connection::{Connection, Phase};
 use crate::frame::Template;
 use crate::target::centrifuge::{CONNECT_ID, PONG, SUBSCRIBE_ID};
 use crate::target::{CONNECT_REPLY, Item, SUBSCRIBE_REPLY};
-use ringway::ws::{Event, Opcode, ReadOptions, Role, append_masked_frame};
+use ringway::ws::{CloseCode, Event, Opcode, ReadOptions, Role, append_masked_frame};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
@@ -95,9 +95,8 @@ impl Engine {
                 Ok(Some(Event::Ping(payload))) => append_masked_frame(hand.out, Opcode::Pong, payload, key),
                 Ok(Some(Event::Pong(_))) => {}
                 Ok(Some(Event::Close(code, reason))) => {
-                    let code = code.map_or("without a code".into(), |code| code.get().to_string());
-                    hand.ended =
-                        Some(format!("{code} {}", String::from_utf8_lossy(reason)).trim().to_owned());
+                    hand.closed(code, &String::from_utf8_lossy(reason));
+                    break;
                 }
                 Err(violation) => hand.ended = Some(format!("server broke RFC 6455: {violation}")),
             }
@@ -125,6 +124,18 @@ struct Hand<'a> {
 }
 
 impl Hand<'_> {
+    /// "an endpoint MUST send a Close frame in response", unless it is the answer to ours; then the server hangs up first
+    /// (RFC 6455 5.5.1, 7.1.1).
+    fn closed(&mut self, code: Option<CloseCode>, reason: &str) {
+        if self.connection.phase == Phase::Leaving {
+            return;
+        }
+        let echo = code.map(|code| code.get().to_be_bytes());
+        append_masked_frame(self.out, Opcode::Close, echo.as_ref().map_or(&[], |echo| echo), self.key);
+        let code = code.map_or("without a code".into(), |code| code.get().to_string());
+        self.ended = Some(format!("{code} {reason}").trim().to_owned());
+    }
+
     fn item(&mut self, item: Item) {
         match item {
             Item::Delivery(stamp) => {

@@ -1,6 +1,6 @@
 //! `report.html`: one self-contained page of a run. Opens offline, in light and in dark, without a script.
 
-use super::charts;
+use super::charts::{self, Named};
 use super::run::{Latency, Run};
 use super::units::{bytes, count, nanos, three};
 use std::fmt::{Display, Write};
@@ -40,7 +40,11 @@ fn write_body(out: &mut String, run: &Run) -> std::fmt::Result {
     verdict(out, run)?;
     tiles(out, run)?;
     if run.latency.is_some() {
-        card(out, "Latency by percentile", &charts::spectrum(&[(run.label.clone(), run)]))?;
+        card(
+            out,
+            "Latency by percentile",
+            &charts::spectrum(&[Named { name: run.label.clone(), colour: 0, run }]),
+        )?;
         latency_table(out, run)?;
     }
     if !run.series.is_empty() {

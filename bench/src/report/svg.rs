@@ -8,6 +8,8 @@ use std::fmt::Write;
 /// One line.
 pub struct Series {
     pub name: String,
+    /// Number of its colour. Lines that belong together share one, and one entry of the legend.
+    pub colour: usize,
     pub points: Vec<(f64, f64)>,
 }
 
@@ -27,7 +29,8 @@ pub struct Axis {
     pub label: fn(f64) -> String,
 }
 
-pub const SERIES_CLASSES: usize = 8;
+/// Classes `s0` and up of the page.
+const COLOURS: usize = 8;
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 72.0;
@@ -79,22 +82,15 @@ fn draw(out: &mut String, x: &Axis, y: &Axis, series: &[Series]) -> std::fmt::Re
     }
     let middle = f64::midpoint(LEFT, WIDTH - RIGHT);
     write!(out, "<text x=\"{middle}\" y=\"{}\" class=\"middle title\">{}</text>", HEIGHT - 8.0, x.title)?;
-    for (series, index) in series.iter().zip(0..) {
-        line(out, series, index, &across, &up, [x, y])?;
+    for series in series {
+        line(out, series, &across, &up, [x, y])?;
     }
     write!(out, "</svg>")?;
     legend(out, series)
 }
 
-fn line(
-    out: &mut String,
-    series: &Series,
-    index: usize,
-    across: &Span,
-    up: &Span,
-    axes: [&Axis; 2],
-) -> std::fmt::Result {
-    let class = index % SERIES_CLASSES;
+fn line(out: &mut String, series: &Series, across: &Span, up: &Span, axes: [&Axis; 2]) -> std::fmt::Result {
+    let class = series.colour % COLOURS;
     let drawable = || series.points.iter().filter(|(x, y)| across.holds(*x) && up.holds(*y));
     write!(out, "<polyline class=\"line s{class}\" points=\"")?;
     for (x, y) in drawable() {
@@ -114,8 +110,11 @@ fn line(
 
 fn legend(out: &mut String, series: &[Series]) -> std::fmt::Result {
     write!(out, "<p class=\"legend\">")?;
-    for (series, index) in series.iter().zip(0..) {
-        write!(out, "<span class=\"s{}\"><i></i>{}</span>", index % SERIES_CLASSES, escape(&series.name))?;
+    let mut named: Vec<&Series> = series.iter().collect();
+    named.dedup_by_key(|series| (series.colour, series.name.clone()));
+    for series in named {
+        let (class, name) = (series.colour % COLOURS, escape(&series.name));
+        write!(out, "<span class=\"s{class}\"><i></i>{name}</span>")?;
     }
     write!(out, "</p>")
 }
@@ -237,12 +236,18 @@ mod tests {
 
     #[test]
     fn every_series_is_drawn_and_named() {
-        let series = |name: &str, factor: f64| Series {
+        let series = |name: &str, colour, factor: f64| Series {
             name: name.into(),
+            colour,
             points: (1..10).map(|x| (f64::from(x), f64::from(x) * factor)).collect(),
         };
-        let svg = chart(&axis(Scale::Linear), &axis(Scale::Log), &[series("a<b", 1.0), series("c", 2.0)]);
-        assert_eq!(svg.matches("<polyline").count(), 2);
+        let svg = chart(
+            &axis(Scale::Linear),
+            &axis(Scale::Log),
+            &[series("a<b", 0, 1.0), series("c", 1, 2.0), series("c", 1, 3.0)],
+        );
+        assert_eq!(svg.matches("<polyline").count(), 3);
+        assert_eq!(svg.matches("<i></i>c").count(), 1);
         assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
