@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::Read;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-const NOTE_READ_BYTES: usize = 256 * 1024;
+const NOTE_READ_BYTES: usize = 64 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CrewError {
@@ -28,6 +28,8 @@ pub enum CrewError {
 
 pub struct Crew {
     workers: Vec<Worker>,
+    /// Read into by all.
+    buffer: Vec<u8>,
 }
 
 struct Worker {
@@ -41,7 +43,7 @@ struct Worker {
 impl Crew {
     /// One process for each plan.
     pub fn start(plans: Vec<Plan>) -> Result<Self, CrewError> {
-        let mut crew = Self { workers: Vec::new() };
+        let mut crew = Self { workers: Vec::new(), buffer: vec![0; NOTE_READ_BYTES] };
         for plan in plans {
             crew.workers.push(Worker::start(plan)?);
         }
@@ -83,7 +85,7 @@ impl Crew {
         };
         let mut notes = Vec::new();
         for index in ready {
-            for note in self.workers[index].read(index)? {
+            for note in self.workers[index].read(index, &mut self.buffer)? {
                 if let Note::Failed { message } = note {
                     return Err(CrewError::Failed(index, message));
                 }
@@ -111,9 +113,8 @@ impl Worker {
         Ok(Self { child, orders, notes, inbox: Inbox::default(), finished: false })
     }
 
-    fn read(&mut self, index: usize) -> Result<Vec<Note>, CrewError> {
-        let mut bytes = vec![0; NOTE_READ_BYTES];
-        let count = self.notes.read(&mut bytes).map_err(PipeError::Io)?;
+    fn read(&mut self, index: usize, bytes: &mut [u8]) -> Result<Vec<Note>, CrewError> {
+        let count = self.notes.read(bytes).map_err(PipeError::Io)?;
         if count == 0 {
             return Err(CrewError::Died(index));
         }

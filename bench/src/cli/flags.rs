@@ -9,16 +9,19 @@ use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
-  ringway-bench echo --url ws://127.0.0.1:8080/echo --connections 200 --size 20 --duration 10s --server-pid PID
+  ringway-bench echo --url ws://127.0.0.1:8080/echo --connections 200 --size 20 --server-pid PID
   ringway-bench fanout --url ws://127.0.0.1:8080/connection/websocket --protocol centrifuge \\
-      --subscribers 10000 --publishers 1 --rate 20 --size 100 --duration 10s --server-pid PID --json
+      --subscribers 10000 --publishers 1 --rate 20 --size 100 --duration 10s --server-pid PID
   ringway-bench idle --url ws://127.0.0.1:8080/echo --steps 1000,5000,10000 --server-pid PID
   ringway-bench compare results/A results/B --fail-if 'p99>1.1'
-  ringway-bench ab --a 'old/ringway serve --listen 127.0.0.1:{port}' --b 'new/ringway serve --listen 127.0.0.1:{port}' \\
+  ringway-bench ab --a 'old/ringway serve --config bench.toml --listen 127.0.0.1:{port}' \\
+      --b 'new/ringway serve --config bench.toml --listen 127.0.0.1:{port}' \\
       -- echo --url ws://127.0.0.1:{port}/echo
 
-Exit status: 0 all is well; 1 a message was lost, duplicated or reordered, a connection failed, or a --fail-if holds;
-2 the command line is wrong or the run could not take place.";
+Exit status:
+  0  all is well
+  1  a message was lost, duplicated or reordered, a connection failed, or a --fail-if holds
+  2  the command line is wrong, or the run could not take place";
 
 /// Open-loop load generator for WebSocket servers. Latency counts from the intended send time, and sequence numbers
 /// prove that every message arrived once and in order.
@@ -50,12 +53,13 @@ pub enum Command {
 }
 
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every scenario")]
 pub struct Common {
     /// Server to connect to, ws://host:port/path.
     #[arg(long)]
     pub url: String,
-    /// What the server speaks. `raw`: an echo server, or for fanout and chat one that sends every message to all.
-    #[arg(long, value_enum, default_value = "raw")]
+    /// `raw` (an echo server; for fanout and chat one that sends every message to all) or `centrifuge`.
+    #[arg(long, value_enum, default_value = "raw", hide_possible_values = true)]
     pub protocol: Protocol,
     /// Time that counts.
     #[arg(long, value_parser = duration, default_value = "10s")]
@@ -105,8 +109,8 @@ pub struct Common {
     /// Print run.json on standard output; everything else goes to standard error anyway.
     #[arg(long)]
     pub json: bool,
-    /// A bar on a terminal and lines elsewhere, or nothing.
-    #[arg(long, value_enum, default_value = "auto")]
+    /// `auto` (a bar on a terminal, lines elsewhere) or `never`.
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = true)]
     pub progress: ProgressMode,
     /// Of the masking keys.
     #[arg(long, default_value = "1")]
@@ -115,8 +119,6 @@ pub struct Common {
 
 #[derive(Args, Clone, Debug)]
 pub struct IdleFlags {
-    #[command(flatten)]
-    pub common: Common,
     /// Connections at the end of the ramp.
     #[arg(long, value_parser = count, default_value = "10000")]
     pub connections: u32,
@@ -141,12 +143,12 @@ pub struct IdleFlags {
     /// Only connect, do not subscribe (centrifuge).
     #[arg(long, conflicts_with = "burst")]
     pub no_subscribe: bool,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 #[derive(Args, Clone, Debug)]
 pub struct EchoFlags {
-    #[command(flatten)]
-    pub common: Common,
     #[arg(long, value_parser = count, default_value = "200")]
     pub connections: u32,
     /// Bytes of a payload, as the application sees them.
@@ -158,12 +160,12 @@ pub struct EchoFlags {
     /// Messages under way per connection in the closed loop.
     #[arg(long, value_parser = count, default_value = "1", conflicts_with = "rate")]
     pub pipeline: u32,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 #[derive(Args, Clone, Debug)]
 pub struct FanoutFlags {
-    #[command(flatten)]
-    pub common: Common,
     #[arg(long, value_parser = count, default_value = "1000", alias = "connections")]
     pub subscribers: u32,
     /// The first so many subscribers also publish.
@@ -175,12 +177,12 @@ pub struct FanoutFlags {
     /// Bytes of a payload, as the application sees them.
     #[arg(long, value_parser = count, default_value = "100")]
     pub size: u32,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 #[derive(Args, Clone, Debug)]
 pub struct ChatFlags {
-    #[command(flatten)]
-    pub common: Common,
     #[arg(long, value_parser = count, default_value = "100")]
     pub rooms: u32,
     /// Members of each room.
@@ -195,12 +197,12 @@ pub struct ChatFlags {
     /// Bytes of a payload, as the application sees them.
     #[arg(long, value_parser = count, default_value = "100")]
     pub size: u32,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 #[derive(Args, Clone, Debug)]
 pub struct StormFlags {
-    #[command(flatten)]
-    pub common: Common,
     #[arg(long, value_parser = count, default_value = "10000")]
     pub connections: u32,
     /// Subscribers of each channel (centrifuge).
@@ -209,6 +211,8 @@ pub struct StormFlags {
     /// How long to hold before the storm.
     #[arg(long, value_parser = duration, default_value = "1s")]
     pub hold: Duration,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -245,10 +249,10 @@ pub struct AbFlags {
     #[arg(long)]
     pub url_b: Option<String>,
     /// Protocol of A [default: the scenario's].
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, hide_possible_values = true)]
     pub protocol_a: Option<Protocol>,
     /// Protocol of B [default: the scenario's].
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, hide_possible_values = true)]
     pub protocol_b: Option<Protocol>,
     /// CPUs of the servers; the generator takes the others.
     #[arg(long, value_parser = cores, value_name = "LIST")]

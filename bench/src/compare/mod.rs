@@ -38,6 +38,7 @@ pub struct Wishes<'a> {
 }
 
 pub fn run(flags: &CompareFlags) -> Result<bool, CompareError> {
+    check_thresholds(&flags.fail_if)?;
     let runs = flags.runs.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
     let beside = flags.runs.last().map(|path| directory(path).join("compare.html"));
     let html = flags.html.clone().or(beside);

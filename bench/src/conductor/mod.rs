@@ -66,7 +66,7 @@ impl Conductor {
 
     /// Brings the first `total` connections up.
     pub fn connect(&mut self, total: u32) -> Result<Connected, ConductError> {
-        self.progress.stage("connecting", u64::from(total));
+        self.progress.connecting("connecting", total);
         self.crew.order(&Order::Connect { total })?;
         let connected = self.await_connected()?;
         if connected.established == 0 && connected.given_up > 0 {
@@ -79,7 +79,7 @@ impl Conductor {
 
     /// Drops all connections and brings them back.
     pub fn storm(&mut self, total: u32) -> Result<Connected, ConductError> {
-        self.progress.stage("reconnecting", u64::from(total));
+        self.progress.connecting("reconnecting", total);
         self.crew.order(&Order::Storm { at_ns: now_ns() + LEAD_NS })?;
         self.await_connected()
     }
@@ -115,10 +115,10 @@ impl Conductor {
     /// Lets time pass with everything connected.
     pub fn hold(&mut self, duration: Duration, what: &str) -> Result<(), ConductError> {
         let end_ns = now_ns() + duration.as_nanos() as u64;
-        self.progress.stage(what, duration.as_secs());
+        self.progress.timed(what, duration);
         while now_ns() < end_ns {
             self.turn(end_ns.min(now_ns() + TICK_NS))?;
-            self.progress.elapsed(end_ns.saturating_sub(now_ns()));
+            self.progress.elapsed();
         }
         Ok(())
     }
@@ -135,10 +135,10 @@ impl Conductor {
         let until_ns = from_ns + duration.as_nanos() as u64;
         self.crew.order(&Order::Load { begin_ns, from_ns, until_ns })?;
         let mut load = LoadState::new(from_ns, until_ns, duration);
-        self.progress.stage("warming up", warmup.as_secs());
+        self.progress.timed("warming up", warmup);
         self.pass_until(from_ns, &mut load)?;
         let first = self.sample()?;
-        self.progress.stage("measuring", duration.as_secs());
+        self.progress.timed("measuring", duration);
         let mut last = first.clone();
         for second in 0..load.tallies.len() {
             let end_ns = (from_ns + (second as u64 + 1) * SECOND_NS).min(until_ns);
@@ -149,7 +149,7 @@ impl Conductor {
             }
             last = next;
         }
-        self.progress.stage("draining", drain.as_secs());
+        self.progress.timed("draining", drain);
         while load.published_by < self.crew.count() {
             self.pass_until(now_ns() + TICK_NS, &mut load)?;
         }
@@ -165,7 +165,7 @@ impl Conductor {
 
     /// Closes all connections. Gives what went wrong with them before.
     pub fn finish(mut self) -> Result<Ending, ConductError> {
-        self.progress.stage("closing", 0);
+        self.progress.timed("closing", Duration::ZERO);
         self.crew.order(&Order::Finish)?;
         let mut sum = Ending::default();
         let mut awaited = self.crew.count();
@@ -178,7 +178,6 @@ impl Conductor {
                 }
             }
         }
-        self.progress.end();
         Ok(sum)
     }
 
@@ -193,7 +192,7 @@ impl Conductor {
             }
             let (sent, received) =
                 self.counts.iter().fold((0, 0), |sum, counts| (sum.0 + counts.1, sum.1 + counts.2));
-            self.progress.traffic(sent, received, until_ns.saturating_sub(now_ns()));
+            self.progress.traffic(sent, received);
         }
     }
 
