@@ -1,7 +1,7 @@
 //! A small WebSocket server that is not ours (tungstenite, a thread per connection), with faults on demand.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role};
@@ -85,6 +85,8 @@ fn serve(stream: TcpStream, manner: Manner, rooms: &Rooms) {
     while let Ok(message) = reader.read() {
         if message.is_close() {
             let _ = reader.flush();
+            // The other clones of the socket live on in the rooms; the connection must not.
+            let _ = reader.get_ref().shutdown(Shutdown::Both);
             return;
         }
         if message.is_text() || message.is_binary() {
