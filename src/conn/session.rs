@@ -17,6 +17,10 @@ pub struct Session {
     /// Pings are WebSocket frames instead of protocol messages.
     pub native_pings: bool,
     pub subscriptions: Vec<Subscription>,
+    /// Commands on channels that are being joined; their replies may not overtake.
+    pub deferred: Vec<Deferred>,
+    /// Requests of this client that other cores have not answered.
+    pub open_requests: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +33,22 @@ pub struct Subscription {
 pub enum SubscriptionState {
     /// In the channel's member array at this index.
     Live { index: u32 },
-    /// The owner of the channel has not answered. The subscribe command, and an unsubscribe that came meanwhile: its
-    /// reply may not overtake.
-    Joining { subscribe: u32, unsubscribe: Option<u32> },
+    /// The owner of the channel has not answered the subscribe command with this id.
+    Joining { subscribe: u32 },
+}
+
+/// A command that waits for the owner of its channel.
+#[derive(Debug)]
+pub struct Deferred {
+    pub channel: Box<str>,
+    pub command: u32,
+    pub want: Want,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    Subscribe,
+    Unsubscribe,
 }
 
 impl Session {
@@ -43,6 +60,8 @@ impl Session {
             is_connected: false,
             native_pings: false,
             subscriptions: Vec::new(),
+            deferred: Vec::new(),
+            open_requests: 0,
         }
     }
 
@@ -65,5 +84,23 @@ impl Session {
     pub fn remove(&mut self, channel: ChannelId) -> Option<Subscription> {
         let at = self.subscriptions.iter().position(|subscription| subscription.channel == channel)?;
         Some(self.subscriptions.swap_remove(at))
+    }
+
+    /// What the client wants of a channel in the end, if anything about it is deferred.
+    pub fn last_want(&self, channel: &str) -> Option<Want> {
+        self.deferred
+            .iter()
+            .rev()
+            .find(|deferred| &*deferred.channel == channel)
+            .map(|deferred| deferred.want)
+    }
+
+    pub fn take_deferred(&mut self, channel: &str) -> Option<Deferred> {
+        let at = self.deferred.iter().position(|deferred| &*deferred.channel == channel)?;
+        let deferred = self.deferred.remove(at);
+        if self.deferred.is_empty() {
+            self.deferred = Vec::new();
+        }
+        Some(deferred)
     }
 }

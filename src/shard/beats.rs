@@ -49,6 +49,10 @@ impl Shard {
     /// Starts the pings of a connection that is now open, at a random phase so that a mass reconnect does not ping in
     /// one tick for ever after.
     pub(super) fn start_beats(&mut self, id: ConnId) {
+        // Its goodbye has a time already.
+        if self.is_draining {
+            return;
+        }
         let interval = self.options.ping_interval;
         let due = if interval.is_zero() {
             self.now + NEVER

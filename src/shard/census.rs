@@ -17,20 +17,21 @@ use std::sync::Arc;
 impl Shard {
     pub(super) fn presence(&mut self, id: ConnId, command: u32, name: &str) -> Result<(), Refused> {
         self.may_see(id, name)?;
-        self.take_census(id, command, name, Kind::Presence);
-        Ok(())
+        self.take_census(id, command, name, Kind::Presence)
     }
 
     pub(super) fn presence_stats(&mut self, id: ConnId, command: u32, name: &str) -> Result<(), Refused> {
         self.may_see(id, name)?;
-        self.take_census(id, command, name, Kind::PresenceStats);
-        Ok(())
+        self.take_census(id, command, name, Kind::PresenceStats)
     }
 
     fn may_see(&self, id: ConnId, name: &str) -> Result<(), Refused> {
         let Some(session) = self.session(id).filter(|_| !name.is_empty()) else {
             return Err(Disconnect::BadRequest.into());
         };
+        if name.len() > self.options.channel_name_bytes_max {
+            return Err(Reject::BadRequest.into());
+        }
         check_name(name)?;
         if !self.options.channels.presence {
             return Err(Reject::NotAvailable.into());
@@ -42,19 +43,27 @@ impl Shard {
         Ok(())
     }
 
-    fn take_census(&mut self, id: ConnId, command: u32, name: &str, kind: impl FnOnce(Census) -> Kind) {
+    fn take_census(
+        &mut self,
+        id: ConnId,
+        command: u32,
+        name: &str,
+        kind: impl FnOnce(Census) -> Kind,
+    ) -> Result<(), Refused> {
         let people = self.people(name);
         let core_count = self.options.core_count;
         if core_count <= 1 {
-            return self.answer_census(id, command, kind(Census { missing: 0, people }));
+            self.answer_census(id, command, kind(Census { missing: 0, people }));
+            return Ok(());
         }
-        let request = self.open_request(id, command, kind(Census { missing: core_count - 1, people }));
+        let request = self.open_request(id, command, kind(Census { missing: core_count - 1, people }))?;
         let channel: Arc<str> = Arc::from(name);
         let from = self.options.core;
         for core in (0..core_count).map(CoreId).filter(|&core| core != from) {
             let letter = Mail::Census { from, request, channel: Arc::clone(&channel) };
             self.ask(core, request, letter);
         }
+        Ok(())
     }
 
     /// Subscribers of this core.
@@ -82,7 +91,7 @@ impl Shard {
         census.people.append(&mut more);
         census.missing = census.missing.saturating_sub(1);
         if census.missing == 0
-            && let Some(request) = self.requests.close(id)
+            && let Some(request) = self.close_request(id)
         {
             self.answer_census(request.conn, request.command, request.kind);
         }

@@ -112,6 +112,17 @@ impl Shard {
         }
     }
 
+    /// Bytes that were read in the turn in which the connection left are its new owner's.
+    pub(super) fn add_to_handover(&mut self, id: ConnId, bytes: &[u8]) {
+        for output in &mut self.outputs {
+            if let Output::HandOver { conn, received } = output
+                && *conn == id
+            {
+                received.extend_from_slice(bytes);
+            }
+        }
+    }
+
     fn forsake(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conns.get_mut(id) else {
             return false;

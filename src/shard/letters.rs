@@ -101,7 +101,7 @@ impl Shard {
                 self.letters.tell(from, Mail::Linked { request, channel });
             }
             Mail::Linked { request, channel } => {
-                self.requests.close(request);
+                self.close_request(request);
                 self.linked(&channel);
             }
             Mail::Unlink { from, channel } => self.hub.remove_remote(&channel, from),

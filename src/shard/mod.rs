@@ -5,7 +5,7 @@
 //! Knows nothing of sockets, rings, threads or clocks: bytes, `now` and seeds come in as arguments.
 //!
 //! Split by event: `handshake` (heads), `reading` (frames), `commands`, `subscribing`, `publishing`, `census` (client
-//! protocol), `letters` (mail), `beats` (deadlines), `closing`, `flushing`.
+//! protocol), `linking` and `letters` (mail), `beats` (deadlines), `closing`, `flushing`.
 
 mod beats;
 mod census;
@@ -15,6 +15,7 @@ mod conns;
 mod flushing;
 mod handshake;
 mod letters;
+mod linking;
 pub mod mail;
 pub mod options;
 mod port;
@@ -128,8 +129,9 @@ impl Shard {
     pub fn open(&mut self, now: Moment, admission: Admission) -> ConnId {
         self.now = now;
         self.stats.accepted += 1;
+        let patience = if self.is_draining { self.options.close_max } else { self.options.handshake_max };
         let conn = Conn {
-            due: now + self.options.handshake_max,
+            due: now + patience,
             is_surplus: admission == Admission::Surplus || self.is_draining,
             ..Conn::default()
         };
@@ -199,7 +201,8 @@ impl Shard {
         match conn.phase {
             Phase::Head(_) => self.read_head(id, bytes),
             Phase::Echo | Phase::Client(_) | Phase::Closing => self.read_frames(id, bytes),
-            Phase::Lingering { .. } | Phase::Leaving => {}
+            Phase::Leaving => self.add_to_handover(id, bytes),
+            Phase::Lingering { .. } => {}
         }
     }
 
@@ -208,6 +211,14 @@ impl Shard {
         self.cork_for(id);
         ws::append_frame(&mut self.cork.bytes, opcode, payload);
         self.stats.messages_out += 1;
+        // Many small commands can ask for large answers: the limit of the queue holds within one input, too.
+        if self.cork.bytes.len() >= self.options.outbox_bytes_max as usize {
+            self.uncork();
+        }
+    }
+
+    fn is_slow(&self, id: ConnId) -> bool {
+        self.conns.get(id).is_none_or(|conn| conn.is_slow)
     }
 
     fn cork_for(&mut self, id: ConnId) {

@@ -37,7 +37,7 @@ impl Shard {
         let known = self.hub.find(name).and_then(|channel| self.hub.name(channel));
         let channel = known.map_or_else(|| Arc::from(name), Arc::clone);
         let publish = Box::new(Letter { channel, data: Box::from(request.data.bytes()), publisher });
-        let request = self.open_request(id, command, Kind::Publish);
+        let request = self.open_request(id, command, Kind::Publish)?;
         let letter = Mail::Publish { from: self.options.core, request, publish };
         self.ask(owner, request, letter);
         Ok(())
@@ -63,15 +63,41 @@ impl Shard {
         Ok(Person { client: session.client, user: session.user.clone() })
     }
 
-    pub(super) fn open_request(&mut self, conn: ConnId, command: u32, kind: Kind) -> RequestId {
-        self.requests.open(self.now + Duration::from_millis(ENGINE_MS_MAX), Request { conn, command, kind })
+    /// Refused when this client waits for too much already.
+    pub(super) fn open_request(
+        &mut self,
+        conn: ConnId,
+        command: u32,
+        kind: Kind,
+    ) -> Result<RequestId, Reject> {
+        let weight = kind.weight();
+        if let Some(session) = self.session_mut(conn) {
+            if session.open_requests + weight > REQUEST_WEIGHT_MAX {
+                return Err(Reject::TooManyRequests);
+            }
+            session.open_requests += weight;
+        }
+        let due = self.now + Duration::from_millis(ENGINE_MS_MAX);
+        Ok(self.requests.open(due, Request { conn, command, kind }))
+    }
+
+    pub(super) fn close_request(&mut self, id: RequestId) -> Option<Request> {
+        let request = self.requests.close(id)?;
+        self.settle_request(&request);
+        Some(request)
+    }
+
+    fn settle_request(&mut self, request: &Request) {
+        if let Some(session) = self.session_mut(request.conn) {
+            session.open_requests = session.open_requests.saturating_sub(request.kind.weight());
+        }
     }
 
     /// Sends a request to another core, or answers it with an error at once when that core's mailbox is full.
     pub(super) fn ask(&mut self, to: CoreId, request: RequestId, letter: Mail) {
         if self.letters.ask(to, letter).is_err() {
             self.stats.mail_full += 1;
-            if let Some(request) = self.requests.close(request) {
+            if let Some(request) = self.close_request(request) {
                 self.reject(request.conn, request.command, Reject::Internal);
             }
         }
@@ -79,6 +105,7 @@ impl Shard {
 
     /// No answer in time: whether it was stored is not known, and the error says that trying again is right.
     pub(super) fn expired(&mut self, request: &Request) {
+        self.settle_request(request);
         match &request.kind {
             Kind::Link { channel } => self.link_expired(channel),
             Kind::Publish | Kind::Presence(_) | Kind::PresenceStats(_) => {
@@ -88,7 +115,7 @@ impl Shard {
     }
 
     pub(super) fn published(&mut self, request: RequestId) {
-        if let Some(request) = self.requests.close(request) {
+        if let Some(request) = self.close_request(request) {
             self.reply(request.conn, request.command, &Reply::Publish);
         }
     }
@@ -115,8 +142,13 @@ impl Shard {
         };
         let publication =
             Publication { data: Raw::accepted(data), info: Some(info), ..Publication::default() };
+        self.frame_push(&Push::Publication { channel, publication })
+    }
+
+    /// Encodes and frames a push, once for all who will get it.
+    pub(super) fn frame_push(&mut self, push: &Push<'_>) -> Payload {
         self.text.clear();
-        Codec::Json.encode_push(&Push::Publication { channel, publication }, &mut self.text);
+        Codec::Json.encode_push(push, &mut self.text);
         let mut frame = Vec::with_capacity(self.text.len() + FRAME_HEADER_BYTES_MAX);
         ws::append_frame(&mut frame, Opcode::Text, &self.text);
         Payload::new(frame)
@@ -179,6 +211,9 @@ impl Sink for Delivery<'_> {
         }
     }
 }
+
+/// What one client may have waiting: a thousand publications, or sixteen looks at who is there.
+const REQUEST_WEIGHT_MAX: u16 = 1024;
 
 /// RFC 6455 section 5.2, without a mask.
 const FRAME_HEADER_BYTES_MAX: usize = 10;

@@ -5,7 +5,7 @@ use super::Shard;
 use crate::conn::{Conn, Phase};
 use crate::ids::ConnId;
 use crate::proto::Disconnect;
-use crate::ws::{CloseCode, Event, Kind, Opcode};
+use crate::ws::{CloseCode, Event, Kind, Opcode, Reader};
 use std::mem;
 
 /// Whether the next event is of interest.
@@ -22,12 +22,14 @@ impl Shard {
         };
         // Events borrow from the reader while they change everything else of the shard.
         let mut reader = mem::take(&mut conn.reader);
+        let mut completed = false;
         loop {
             let len = input.len();
             let mut rest = &mut *input;
             let then = match reader.next(&mut rest, &self.read, &mut self.pool) {
                 Ok(Some(event)) => {
                     let left = rest.len();
+                    completed |= matches!(event, Event::Message(..));
                     let then = self.event(id, event);
                     input = input.get_mut(len - left..).unwrap_or_default();
                     then
@@ -43,11 +45,12 @@ impl Shard {
                 return;
             }
         }
-        self.keep_reader(id, reader);
+        self.keep_reader(id, reader, completed);
     }
 
-    /// Puts the reader back and lets the deadline of a half-received message run.
-    fn keep_reader(&mut self, id: ConnId, mut reader: crate::ws::Reader) {
+    /// Puts the reader back and lets the deadline of a half-received message run: from now on if it began behind one
+    /// that this input has `completed`.
+    fn keep_reader(&mut self, id: ConnId, mut reader: Reader, completed: bool) {
         let Some(conn) = self.conns.get_mut(id) else {
             return reader.release(&mut self.pool);
         };
@@ -55,7 +58,7 @@ impl Shard {
         conn.reader = reader;
         if is_idle || !conn.is_open() {
             conn.message_due = None;
-        } else if conn.message_due.is_none() {
+        } else if completed || conn.message_due.is_none() {
             conn.message_due = Some(self.now + self.options.message_max);
             self.wheel.arm(id.slot, conn.next_due());
         }
@@ -100,6 +103,8 @@ impl Shard {
             (Phase::Head(_) | Phase::Lingering { .. } | Phase::Leaving, _) => return Then::Stop,
         }
         match self.conns.get(id).map(|conn| &conn.phase) {
+            // One that does not take its answers gets no more of them: it is about to be cut.
+            Some(_) if self.is_slow(id) => Then::Stop,
             Some(Phase::Echo | Phase::Client(_) | Phase::Closing) => Then::Read,
             Some(Phase::Head(_) | Phase::Lingering { .. } | Phase::Leaving) | None => Then::Stop,
         }
@@ -122,7 +127,7 @@ impl Shard {
             if let Err(disconnect) = verdict {
                 return self.disconnect(id, disconnect);
             }
-            if !self.conns.get(id).is_some_and(Conn::is_open) {
+            if self.is_slow(id) || !self.conns.get(id).is_some_and(Conn::is_open) {
                 return;
             }
         }

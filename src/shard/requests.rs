@@ -26,6 +26,17 @@ pub enum Kind {
     PresenceStats(Census),
 }
 
+impl Kind {
+    /// What it costs to keep the request open, in publications.
+    pub fn weight(&self) -> u16 {
+        match self {
+            Self::Link { .. } => 0,
+            Self::Publish => 1,
+            Self::Presence(_) | Self::PresenceStats(_) => 64,
+        }
+    }
+}
+
 /// Who listens, core by core.
 #[derive(Debug)]
 pub struct Census {

@@ -5,15 +5,12 @@
 
 use super::Shard;
 use super::commands::Refused;
-use super::mail::Mail;
-use super::requests::Kind;
-use crate::conn::session::{Subscription, SubscriptionState};
-use crate::hub::{Joined, Member, Seat};
+use crate::conn::session::{Deferred, Subscription, SubscriptionState, Want};
+use crate::hub::{Joined, Member};
 use crate::ids::{ChannelId, ConnId};
 use crate::proto::command::{Subscribe, Unsubscribe};
 use crate::proto::reply::SubscribeResult;
-use crate::proto::{Disconnect, Push, Reject, Reply, Unsubscribed};
-use crate::ws::Opcode;
+use crate::proto::{Disconnect, Reject, Reply};
 use std::sync::Arc;
 
 impl Shard {
@@ -24,12 +21,18 @@ impl Shard {
         request: &Subscribe<'_>,
     ) -> Result<(), Refused> {
         self.may_subscribe(id, request)?;
-        let (channel, joined) = self.hub.join(&request.channel, Member(id.slot));
+        if self.is_joining(id, &request.channel) {
+            return self.defer(id, command, &request.channel, Want::Subscribe);
+        }
+        self.join(id, command, &request.channel);
+        Ok(())
+    }
+
+    fn join(&mut self, id: ConnId, command: u32, name: &str) {
+        let (channel, joined) = self.hub.join(name, Member(id.slot));
         let state = match joined {
             Joined::Live { index } => SubscriptionState::Live { index },
-            Joined::Ask | Joined::Wait => {
-                SubscriptionState::Joining { subscribe: command, unsubscribe: None }
-            }
+            Joined::Ask | Joined::Wait => SubscriptionState::Joining { subscribe: command },
         };
         if let Some(session) = self.session_mut(id) {
             session.add(Subscription { channel, state });
@@ -40,7 +43,6 @@ impl Shard {
             Joined::Wait => {}
             Joined::Ask => self.ask_for_link(id, command, channel),
         }
-        Ok(())
     }
 
     fn may_subscribe(&self, id: ConnId, request: &Subscribe<'_>) -> Result<(), Refused> {
@@ -54,7 +56,8 @@ impl Shard {
         if name.len() > self.options.channel_name_bytes_max {
             return Err(Reject::BadRequest.into());
         }
-        if self.hub.find(name).is_some_and(|channel| session.find(channel).is_some()) {
+        let is_subscribed = self.hub.find(name).is_some_and(|channel| session.find(channel).is_some());
+        if session.last_want(name).map_or(is_subscribed, |want| want == Want::Subscribe) {
             return Err(Reject::AlreadySubscribed.into());
         }
         if session.subscriptions.len() >= self.options.channels_per_client_max as usize {
@@ -79,83 +82,6 @@ impl Shard {
         Ok(())
     }
 
-    /// The owner must know of this core before the first subscriber here can be promised anything.
-    fn ask_for_link(&mut self, id: ConnId, command: u32, channel: ChannelId) {
-        let Some(name) = self.hub.name(channel).map(Arc::clone) else {
-            return;
-        };
-        let Seat::Core(owner) = self.hub.seat(&name) else {
-            return;
-        };
-        let request = self.open_request(id, command, Kind::Link { channel: Arc::clone(&name) });
-        let letter = Mail::Link { from: self.options.core, request, channel: Arc::clone(&name) };
-        if self.letters.ask(owner, letter).is_err() {
-            self.stats.mail_full += 1;
-            self.requests.close(request);
-            for member in self.hub.link_failed(&name) {
-                self.join_failed(member, channel);
-            }
-        }
-    }
-
-    /// The owner has not answered in time. Who waited is told to try again; a late answer finds nobody.
-    pub(super) fn link_expired(&mut self, name: &str) {
-        let Some((channel, waiters)) = self.hub.give_up(name) else {
-            return;
-        };
-        for member in waiters {
-            self.join_failed(member, channel);
-        }
-    }
-
-    fn join_failed(&mut self, member: Member, channel: ChannelId) {
-        let Some(id) = self.conns.id_of(member.0) else {
-            return;
-        };
-        let Some(subscription) = self.session_mut(id).and_then(|session| session.remove(channel)) else {
-            return;
-        };
-        self.stats.subscriptions -= 1;
-        if let SubscriptionState::Joining { subscribe, unsubscribe } = subscription.state {
-            self.reject(id, subscribe, Reject::Internal);
-            if let Some(command) = unsubscribe {
-                self.reply(id, command, &Reply::Unsubscribe);
-            }
-        }
-    }
-
-    /// The owner has linked us: publications follow, so everyone who waited is in from here on.
-    pub(super) fn linked(&mut self, name: &str) {
-        let Some((channel, waiters)) = self.hub.link_up(name) else {
-            return;
-        };
-        // All come in before anyone leaves again, because a channel vanishes with its last member.
-        let joined: Vec<(ConnId, SubscriptionState)> =
-            waiters.into_iter().filter_map(|member| self.admit_waiter(channel, member)).collect();
-        let deserted = joined.is_empty();
-        for (id, state) in joined {
-            if let SubscriptionState::Joining { subscribe, unsubscribe } = state {
-                self.reply(id, subscribe, &subscribed());
-                if let Some(command) = unsubscribe {
-                    self.leave(id, channel);
-                    self.reply(id, command, &Reply::Unsubscribe);
-                }
-            }
-        }
-        // Everyone who waited may have gone before the answer came.
-        if deserted && self.hub.unlink_if_deserted(channel) {
-            self.unlink(Arc::from(name));
-        }
-    }
-
-    fn admit_waiter(&mut self, channel: ChannelId, member: Member) -> Option<(ConnId, SubscriptionState)> {
-        let id = self.conns.id_of(member.0)?;
-        let index = self.hub.admit(channel, member);
-        let subscription = self.session_mut(id)?.find_mut(channel)?;
-        let before = std::mem::replace(&mut subscription.state, SubscriptionState::Live { index });
-        Some((id, before))
-    }
-
     pub(super) fn unsubscribe(
         &mut self,
         id: ConnId,
@@ -165,34 +91,67 @@ impl Shard {
         if request.channel.is_empty() {
             return Err(Disconnect::BadRequest.into());
         }
+        if self.is_joining(id, &request.channel) {
+            return self.defer(id, command, &request.channel, Want::Unsubscribe);
+        }
         // Not being subscribed is fine: an error reply would make the SDK reconnect.
-        let channel = self.hub.find(&request.channel);
-        let subscription =
-            channel.and_then(|channel| self.session_mut(id).and_then(|session| session.find_mut(channel)));
-        if let (Some(channel), Some(subscription)) = (channel, subscription) {
-            match &mut subscription.state {
-                SubscriptionState::Joining { unsubscribe, .. } if unsubscribe.is_none() => {
-                    *unsubscribe = Some(command);
-                    return Ok(());
-                }
-                SubscriptionState::Joining { .. } => {}
-                SubscriptionState::Live { .. } => self.leave(id, channel),
-            }
+        if let Some(channel) = self.hub.find(&request.channel) {
+            self.leave(id, channel);
         }
         self.reply(id, command, &Reply::Unsubscribe);
         Ok(())
     }
 
+    fn is_joining(&self, id: ConnId, name: &str) -> bool {
+        let subscription = self.hub.find(name).and_then(|channel| self.session(id)?.find(channel));
+        subscription.is_some_and(|found| matches!(found.state, SubscriptionState::Joining { .. }))
+    }
+
+    /// Commands on a channel whose owner has not answered take their turn behind its answer.
+    fn defer(&mut self, id: ConnId, command: u32, name: &str, want: Want) -> Result<(), Refused> {
+        let Some(session) = self.session_mut(id) else {
+            return Ok(());
+        };
+        if session.deferred.len() >= DEFERRED_COUNT_MAX {
+            return Err(Disconnect::TooManyRequests.into());
+        }
+        session.deferred.push(Deferred { channel: Box::from(name), command, want });
+        Ok(())
+    }
+
+    /// Serves what was deferred, in order, until the owner has to be asked once more.
+    pub(super) fn resume(&mut self, id: ConnId, name: &str) {
+        while !self.is_joining(id, name) {
+            let Some(next) = self.session_mut(id).and_then(|session| session.take_deferred(name)) else {
+                return;
+            };
+            match next.want {
+                Want::Subscribe => self.join(id, next.command, name),
+                Want::Unsubscribe => {
+                    if let Some(channel) = self.hub.find(name) {
+                        self.leave(id, channel);
+                    }
+                    self.reply(id, next.command, &Reply::Unsubscribe);
+                }
+            }
+        }
+    }
+
     pub(super) fn leave_all(&mut self, id: ConnId) {
-        while let Some(last) = self.session(id).and_then(|session| session.subscriptions.last().copied()) {
-            self.leave(id, last.channel);
+        while let Some(last) = self.session_mut(id).and_then(|session| session.subscriptions.pop()) {
+            self.depart(id, last);
         }
     }
 
     fn leave(&mut self, id: ConnId, channel: ChannelId) {
-        let Some(subscription) = self.session_mut(id).and_then(|session| session.remove(channel)) else {
-            return;
-        };
+        if let Some(subscription) = self.session_mut(id).and_then(|session| session.remove(channel)) {
+            self.depart(id, subscription);
+        }
+    }
+
+    /// The session has forgotten the subscription; now the hub does.
+    fn depart(&mut self, id: ConnId, subscription: Subscription) {
+        let channel = subscription.channel;
         self.stats.subscriptions -= 1;
         let Some(name) = self.hub.name(channel).map(Arc::clone) else {
             return;
@@ -224,36 +183,6 @@ impl Shard {
         }
     }
 
-    fn unlink(&mut self, channel: Arc<str>) {
-        if let Seat::Core(owner) = self.hub.seat(&channel) {
-            self.letters.tell(owner, Mail::Unlink { from: self.options.core, channel });
-        }
-    }
-
-    /// This core has missed publications of the channel: its subscribers must hear that they have a gap.
-    pub(super) fn gap(&mut self, name: &Arc<str>) {
-        let Some(channel) = self.hub.find(name) else {
-            return;
-        };
-        let (members, unlink) = self.hub.expel(channel);
-        for member in members {
-            let Some(id) = self.conns.id_of(member.0) else { continue };
-            let Some(session) = self.session_mut(id) else { continue };
-            session.remove(channel);
-            let codec = session.codec;
-            self.stats.subscriptions -= 1;
-            self.stats.drops += 1;
-            self.text.clear();
-            codec.encode_push(&Push::unsubscribed(name, Unsubscribed::InsufficientState), &mut self.text);
-            let text = std::mem::take(&mut self.text);
-            self.answer(id, Opcode::Text, &text);
-            self.text = text;
-        }
-        if unlink {
-            self.unlink(Arc::clone(name));
-        }
-    }
-
     pub(super) fn check_subscription(&self, id: ConnId, subscription: Subscription) {
         let member = Member(id.slot);
         match subscription.state {
@@ -268,7 +197,7 @@ impl Shard {
     }
 }
 
-fn subscribed() -> Reply<'static> {
+pub(super) fn subscribed() -> Reply<'static> {
     Reply::Subscribe(SubscribeResult::default())
 }
 
@@ -282,3 +211,6 @@ pub(super) fn check_name(name: &str) -> Result<(), Refused> {
     }
     Ok(())
 }
+
+/// Changes of mind about channels that are being joined; no client has that many in good faith.
+const DEFERRED_COUNT_MAX: usize = 64;
