@@ -36,8 +36,10 @@ struct Core {
 pub struct Faults {
     /// Bytes that arrive at once, at most.
     pub chunk_bytes_max: usize,
-    /// Per cent of completions and letters that a turn overlooks.
+    /// Per cent of completions that a turn overlooks.
     pub lag: u32,
+    /// Per cent of mailboxes that a turn overlooks.
+    pub mail_lag: u32,
     /// Per cent of connections on which completions still come in after `Close`.
     pub late: u32,
     /// Unread bytes that the network holds for a client.
@@ -60,6 +62,7 @@ impl Default for Faults {
         Self {
             chunk_bytes_max: 64 * 1024,
             lag: 0,
+            mail_lag: 0,
             late: 0,
             pipe_bytes_max: 256 * 1024,
             mail_count_max: 1024,
@@ -195,10 +198,13 @@ impl World {
 
     /// What a driver does in one turn of its loop.
     fn turn(&mut self, core: usize) {
-        let lag = self.faults.lag;
         let mut sources = self.sources(core);
         self.dice.shuffle(&mut sources);
         for source in sources {
+            let lag = match source {
+                Source::Link(_) => self.faults.lag,
+                Source::Mail(_) => self.faults.mail_lag,
+            };
             if self.dice.percent(lag) {
                 continue;
             }

@@ -23,6 +23,7 @@ impl Simulated {
         });
         world.faults.chunk_bytes_max = [1, 5, 64 * 1024][world.dice.below(3)];
         world.faults.lag = [0, 50][world.dice.below(2)];
+        world.faults.mail_lag = world.faults.lag;
         Self { world, links: BTreeMap::new() }
     }
 }

@@ -80,16 +80,28 @@ impl Act {
     const fn is_vital(self) -> bool {
         matches!(self, Self::Open | Self::Say(Say::Begin | Say::Flush))
     }
+
+    /// What moves subscriptions.
+    const fn is_narrow(self) -> bool {
+        let moves = matches!(self, Self::Ask(Ask::Subscribe | Ask::Unsubscribe | Ask::Publish));
+        self.is_vital() || moves || matches!(self, Self::Behave(Behave::Reset))
+    }
 }
 
 /// The weights of one world: some acts never happen in it, and one happens very often.
-pub(super) fn weights(dice: &mut Dice) -> [u32; ACTS.len()] {
+pub(super) fn weights(dice: &mut Dice, is_narrow: bool) -> [u32; ACTS.len()] {
     let favourite = dice.below(ACTS.len());
     let mut at = 0;
     ACTS.map(|(act, most)| {
         let most = if at == favourite { most * 5 } else { most };
         at += 1;
-        if act.is_vital() || dice.percent(70) { dice.between(1, most as usize) as u32 } else { 0 }
+        if is_narrow && !act.is_narrow() {
+            0
+        } else if act.is_vital() || dice.percent(70) {
+            dice.between(1, most as usize) as u32
+        } else {
+            0
+        }
     })
 }
 
@@ -98,12 +110,17 @@ impl Swarm {
         let channel = self.dice.below(self.channel_count);
         let padding = self.dice.below(self.payload_bytes_max);
         let player = &mut self.players[at];
-        if !player.has_asked_to_connect || player.batch_len() == BATCH_COUNT_MAX {
+        if !player.has_asked_to_connect || player.batch_len() >= BATCH_COUNT_MAX {
             return;
         }
         match ask {
             Ask::Subscribe => player.subscribe(channel),
-            Ask::Unsubscribe => player.unsubscribe(channel),
+            Ask::Unsubscribe => {
+                player.unsubscribe(channel);
+                if self.dice.percent(30) {
+                    player.subscribe(channel);
+                }
+            }
             Ask::Publish => player.publish(channel, padding, &mut self.ledger, self.now),
             Ask::Presence if self.dice.percent(50) => player.presence(channel),
             Ask::Presence => player.presence_stats(channel),
@@ -180,8 +197,8 @@ fn flush(player: &mut Player, dice: &mut Dice) {
     }
 }
 
-/// What a player may gather before it must send: the limit of a message is larger.
-const BATCH_COUNT_MAX: usize = 20;
+/// What a player may gather before it must send: so many of the largest publications fit a message.
+const BATCH_COUNT_MAX: usize = 12;
 
 /// The first bytes of a text message whose rest does not come.
 const HALF_FRAME: &[u8] = &[0x81, 0xfe, 0x01];

@@ -69,26 +69,29 @@ impl Swarm {
         let mut dice = Dice::new(seed);
         let has_small_outboxes = dice.percent(25);
         let outbox = if has_small_outboxes { dice.between(100, 4000) } else { 1024 * 1024 };
-        let core_count = dice.between(1, 4) as u16;
-        let mail = [1, 3, 10, 1024][dice.below(4)];
+        // In a narrow world everybody meets in one channel that hurries between cores with too small mailboxes.
+        let is_narrow = dice.percent(30);
+        let core_count = if is_narrow { 2 } else { dice.between(1, 4) as u16 };
+        let mail = if is_narrow { dice.between(1, 5) } else { [1, 3, 10, 1024][dice.below(4)] };
         let mut world = World::new(dice.throw(), core_count, |options| {
             options.outbox_bytes_max = outbox as u32;
             options.mail_count_max = mail;
         });
-        world.faults.chunk_bytes_max = [1, 7, 100, 64 * 1024][dice.below(4)];
-        world.faults.lag = [0, 10, 50, 80][dice.below(4)];
+        world.faults.chunk_bytes_max = if is_narrow { 4096 } else { [1, 7, 100, 64 * 1024][dice.below(4)] };
+        world.faults.lag = [0, 10, 50, 80][dice.below(if is_narrow { 2 } else { 4 })];
+        world.faults.mail_lag = if is_narrow { 80 } else { [0, 10, 50, 80][dice.below(4)] };
         world.faults.late = [0, 50][dice.below(2)];
         world.faults.pipe_bytes_max = [64, 1000, 256 * 1024][dice.below(3)];
-        world.faults.mail_count_max = [1, 2, 5, 1024][dice.below(4)];
+        world.faults.mail_count_max = if is_narrow { 1 } else { [1, 2, 5, 1024][dice.below(4)] };
         world.faults.step_nanos_max = [1, 1000, 50_000][dice.below(3)];
-        let weights = acts::weights(&mut dice);
+        let weights = acts::weights(&mut dice, is_narrow);
         Self {
             world,
             ledger: Ledger::default(),
             players: Vec::new(),
             weights,
-            channel_count: dice.between(1, 4),
-            player_count_max: dice.between(2, 10),
+            channel_count: if is_narrow { 1 } else { dice.between(1, 4) },
+            player_count_max: if is_narrow { 3 } else { dice.between(2, 10) },
             payload_bytes_max: [10, 300, 5000][dice.below(3)],
             has_small_outboxes,
             is_draining: false,

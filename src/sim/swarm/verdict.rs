@@ -16,6 +16,7 @@ impl Swarm {
     /// The faults stop, everyone reads and everything that was asked is answered.
     pub(super) fn rest(&mut self) {
         self.world.faults.lag = 0;
+        self.world.faults.mail_lag = 0;
         self.world.faults.mail_count_max = 1024;
         for at in 0..self.players.len() {
             self.players[at].is_reading = true;
