@@ -102,8 +102,10 @@ const _: () = assert!(HEADER_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a header line of
 const _: () =
     assert!(CLOSE_REASON_BYTES_MAX + 2 == CONTROL_BYTES_MAX as usize, "code and reason fill a control frame");
 const _: () = assert!(MESSAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "an empty outbox takes any message");
-const _: () =
-    assert!(COMPLETION_COUNT >= 4 * SUBMISSION_COUNT, "a burst never overflows the completion queue");
+const _: () = assert!(
+    COMPLETION_COUNT >= 4 * SUBMISSION_COUNT,
+    "every submission of a burst has room for several completions"
+);
 const _: () = assert!(RECV_BUFFER_COUNT.is_power_of_two(), "the kernel masks the index");
 const _: () = assert!(
     DRAIN_WINDOW_MS + CLOSE_MS_MAX + LINGER_MS_MAX < STOP_MS_MAX,

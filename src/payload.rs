@@ -1,6 +1,6 @@
 //! Bytes that are ready for the wire, shared by reference.
 //!
-//! Invariant: a payload is one or more whole frames; nobody changes it after it was made. Inside a core a clone costs
+//! Invariant: a payload is whole frames, or a whole HTTP answer; nobody changes it after it was made. Inside a core a clone costs
 //! one plain increment; `Parcel` is the form that crosses cores, one atomic increment per core, never per subscriber.
 
 use std::rc::Rc;

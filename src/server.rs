@@ -7,8 +7,8 @@
 use crate::cli::banner::{BannerFacts, banner};
 use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
-use crate::control::{self, Control, ControlError, ControlOptions, Handover, Lifecycle, NodeView};
-use crate::driver::{Admissions, Core, Station};
+use crate::control::{self, Control, ControlError, ControlOptions, Handover, Lifecycle, NodeView, Phase};
+use crate::driver::{Admissions, Core, NotReady, Roll, Station};
 use crate::fatal::Fatal;
 use crate::http::OriginPolicy;
 use crate::ids::CoreId;
@@ -19,7 +19,7 @@ use crate::stats::Published;
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
 use crate::sys::rlimit::{LOCKED_MEMORY_BYTES_MIN, Limit};
 use crate::sys::{entropy, probe, rlimit, socket};
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -39,7 +39,9 @@ pub fn run(config: &Config, warnings: &[Warning]) -> Result<(), Fatal> {
     let public = socket::reserve(listen).map_err(|source| Fatal::listen(listen, source))?;
 
     let node = Node::new(config).map_err(|source| Fatal::Control { cause: source.to_string() })?;
-    let (control, cores) = node.start(config, public, &admissions)?;
+    let lifecycle = Arc::clone(&node.lifecycle);
+    let (roll, ended) = Roll::new(config.cores.len() as u16);
+    let (control, cores) = node.start(config, public, &admissions, &roll)?;
     let facts = BannerFacts {
         public,
         internal: control.internal,
@@ -54,13 +56,30 @@ pub fn run(config: &Config, warnings: &[Warning]) -> Result<(), Fatal> {
     eprint!("{}", banner(&facts));
     announce(config, public, control.internal)?;
 
-    let mut ended = Ok(());
-    for (core, cpu) in cores.into_iter().zip(&config.cores) {
-        let result = core.join().map_err(|source| Fatal::Core { cpu: *cpu, cause: source.to_string() });
-        ended = ended.and(result);
-    }
+    wait(config, cores, &ended, &lifecycle)?;
     control.finish();
-    ended
+    Ok(())
+}
+
+/// Until every core has drained. One that ends before takes the node with it: channels without an owner would fail
+/// without a word, and a supervisor can only help a process that has ended.
+fn wait(
+    config: &Config,
+    cores: Vec<Core>,
+    ended: &Receiver<CoreId>,
+    lifecycle: &Lifecycle,
+) -> Result<(), Fatal> {
+    let mut cores: Vec<Option<Core>> = cores.into_iter().map(Some).collect();
+    for _ in 0..cores.len() {
+        let Ok(core) = ended.recv() else { break };
+        let cpu = config.cores.get(core.index()).copied().unwrap_or_default();
+        let joined = cores.get_mut(core.index()).and_then(Option::take).map_or(Ok(()), Core::join);
+        joined.map_err(|source| Fatal::Core { cpu, cause: source.to_string() })?;
+        if lifecycle.phase() == Phase::Ready {
+            return Err(Fatal::Core { cpu, cause: String::from("it ended while clients were connected") });
+        }
+    }
+    Ok(())
 }
 
 /// The ends of everything that the threads of a node share.
@@ -94,6 +113,7 @@ impl Node {
         config: &Config,
         public: SocketAddr,
         admissions: &Arc<Admissions>,
+        roll: &Roll,
     ) -> Result<(Control, Vec<Core>), Fatal> {
         let Self { mailboxes, inboxes, handovers: (to_control, handovers), published, lifecycle } = self;
         let options = ControlOptions {
@@ -125,6 +145,7 @@ impl Node {
                 control: to_control.clone(),
                 published: published.get(index).map(Arc::clone).unwrap_or_default(),
                 admissions: Arc::clone(admissions),
+                entry: roll.entry(CoreId(index as u16)),
                 ready: ready.clone(),
             };
             let core =
@@ -135,7 +156,10 @@ impl Node {
         for &cpu in &config.cores {
             let told =
                 started.recv().map_err(|_| Fatal::Core { cpu, cause: String::from("it ended at once") })?;
-            told.map_err(|source| Fatal::listen(public, source))?;
+            told.map_err(|error| match error {
+                NotReady::Listen(source) => Fatal::listen(public, source),
+                NotReady::Ring(source) => Fatal::Core { cpu, cause: format!("its ring: {source}") },
+            })?;
         }
         lifecycle.set_ready();
         Ok((control, cores))

@@ -97,7 +97,7 @@ pub fn spawn(
     options: ControlOptions,
     view: NodeView,
     handovers: Inbox<Handover>,
-    stop: impl Fn() + Send + 'static,
+    stop: impl FnOnce() + Send + 'static,
 ) -> Result<Control, ControlError> {
     spawn_bounded(options, view, handovers, stop, Bounds::PUBLIC)
 }
@@ -106,7 +106,7 @@ fn spawn_bounded(
     options: ControlOptions,
     view: NodeView,
     handovers: Inbox<Handover>,
-    stop: impl Fn() + Send + 'static,
+    stop: impl FnOnce() + Send + 'static,
     bounds: Bounds,
 ) -> Result<Control, ControlError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(ControlError::Reactor)?;
@@ -164,7 +164,12 @@ struct Plane {
 }
 
 impl Plane {
-    fn run(self, runtime: &Runtime, mut follow: watch::Receiver<Phase>, stop: impl Fn()) {
+    fn run(
+        self,
+        runtime: &Runtime,
+        mut follow: watch::Receiver<Phase>,
+        stop: impl FnOnce() + Send + 'static,
+    ) {
         runtime.block_on(async move {
             tokio::select! {
                 _ = follow.wait_for(|phase| *phase == Phase::Stopped) => {}

@@ -5,6 +5,7 @@ use super::lifecycle::{Lifecycle, Phase};
 use std::io::{self, Write};
 use std::pin::pin;
 use std::process::exit;
+use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -35,15 +36,18 @@ pub(super) async fn run(
     lifecycle: &Lifecycle,
     phase: &watch::Sender<Phase>,
     stop_max: Duration,
-    stop: impl Fn(),
+    stop: impl FnOnce() + Send + 'static,
 ) -> std::convert::Infallible {
     signals.next().await;
     lifecycle.set_draining();
     say("draining; a second signal ends at once");
-    stop();
-    phase.send_replace(Phase::Draining);
     let begun = Instant::now();
     let mut deadline = pin!(sleep(stop_max));
+    // On a thread of its own: the deadline must run even if a core does not take its mail.
+    if thread::Builder::new().spawn(stop).is_err() {
+        say("no thread for the drain: the deadline ends the process");
+    }
+    phase.send_replace(Phase::Draining);
     loop {
         tokio::select! {
             signal = signals.next() => {

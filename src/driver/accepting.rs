@@ -19,6 +19,8 @@ pub(super) enum Accepting {
     Paused {
         until: Moment,
     },
+    /// The drain has cancelled it; its last completion is awaited.
+    Ending,
     Ended,
 }
 
@@ -26,7 +28,7 @@ impl Accepting {
     pub(super) fn deadline(self) -> Option<Moment> {
         match self {
             Self::Paused { until } => Some(until),
-            Self::Armed | Self::Ended => None,
+            Self::Armed | Self::Ending | Self::Ended => None,
         }
     }
 }
@@ -55,19 +57,22 @@ impl Io {
             return;
         }
         match error {
-            // The drain has cancelled it: with the listener goes what waits in its queue.
-            Some(Errno::CANCELED) => {
+            // Over for good, however it ended: with the listener goes what waits in its queue.
+            _ if self.accepting == Accepting::Ending => {
                 self.accepting = Accepting::Ended;
                 self.listener = None;
             }
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+            // The peer was gone before we looked, or the kernel ended the multishot: once more.
+            Some(Errno::CONNABORTED | Errno::PROTO | Errno::INTR | Errno::CANCELED) | None => {
+                self.arm_accept();
+            }
+            // Out of descriptors or memory, or forbidden: trying again at once would only burn the core.
+            Some(_) => {
                 shard.stats().accept_pauses += 1;
                 self.accepting =
                     Accepting::Paused { until: now + Duration::from_millis(self.accept_pause_ms) };
                 self.accept_pause_ms = (self.accept_pause_ms * 2).min(limits::ACCEPT_PAUSE_MS_MAX);
             }
-            // The peer was gone before we looked, or the kernel ended the multishot: once more.
-            Some(_) | None => self.arm_accept(),
         }
     }
 
@@ -82,6 +87,7 @@ impl Io {
     /// What waits in the listener's queue goes with it.
     pub(super) fn stop_accepting(&mut self) {
         if self.accepting == Accepting::Armed {
+            self.accepting = Accepting::Ending;
             self.ring.cancel_accept();
         } else {
             self.accepting = Accepting::Ended;

@@ -6,7 +6,7 @@
 
 use super::accepting::Accepting;
 use super::sockets::{Exit, Sockets, Wait, token_of};
-use super::{Admissions, Station};
+use super::{Admissions, NotReady, Station};
 use crate::control::Handover;
 use crate::ids::ConnId;
 use crate::limits;
@@ -18,7 +18,6 @@ use crate::sys::socket;
 use crate::time::Moment;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use std::io;
 use std::sync::Arc;
 
 /// See the module.
@@ -48,17 +47,17 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn new(station: &Station, now: Moment) -> io::Result<Self> {
+    pub(super) fn new(station: &Station, now: Moment) -> Result<Self, NotReady> {
         let options = RingOptions {
             submissions: limits::SUBMISSION_COUNT,
             completions: limits::COMPLETION_COUNT,
             buffers: limits::RECV_BUFFER_COUNT,
             buffer_bytes: limits::RECV_BUFFER_BYTES,
         };
-        let mut ring = Ring::new(options, station.mail.bell().as_fd())?;
-        let listener = socket::listen(station.listen, limits::BACKLOG)?;
+        let mut ring = Ring::new(options, station.mail.bell().as_fd()).map_err(NotReady::Ring)?;
+        let listener = socket::listen(station.listen, limits::BACKLOG).map_err(NotReady::Listen)?;
         ring.accept(listener.as_fd());
-        ring.submit()?;
+        ring.submit().map_err(NotReady::Ring)?;
         Ok(Self {
             ring,
             sockets: Sockets::default(),

@@ -7,10 +7,12 @@ mod accepting;
 mod admission;
 mod io;
 mod receiving;
+mod roll;
 mod sockets;
 mod uring;
 
 pub use admission::Admissions;
+pub use roll::{Entry, Roll};
 
 use crate::control::Handover;
 use crate::shard::ShardOptions;
@@ -34,8 +36,16 @@ pub struct Station {
     pub control: Mailbox<Handover>,
     pub published: Arc<Published>,
     pub admissions: Arc<Admissions>,
+    pub entry: Entry,
     /// Told once, when the core listens or cannot.
-    pub ready: crossbeam_channel::Sender<Result<()>>,
+    pub ready: crossbeam_channel::Sender<std::result::Result<(), NotReady>>,
+}
+
+/// Why a core cannot start.
+#[derive(Debug)]
+pub enum NotReady {
+    Ring(Error),
+    Listen(Error),
 }
 
 /// A running core.

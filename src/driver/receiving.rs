@@ -85,7 +85,7 @@ impl Io {
                 self.ring.recycle(chunk);
             }
             Ok(None) if exit == Exit::Stay => shard.handle(now, Input::Ended { conn }),
-            Err(Errno::NOBUFS) if exit == Exit::Stay => {
+            Err(Errno::NOBUFS) if exit == Exit::Stay && !was_ending => {
                 shard.stats().buffers_starved += 1;
                 self.starved.push(conn.slot);
                 return;
@@ -102,10 +102,10 @@ impl Io {
     pub(super) fn read_more(&mut self, now: Moment, shard: &mut Shard) -> bool {
         let unread = std::mem::take(&mut self.unread);
         for &slot in &unread {
-            if let Some(socket) = self.sockets.at_slot(slot)
-                && socket.exit == Exit::Stay
-                && matches!(socket.wait, Wait::Poll | Wait::PollEnding | Wait::Nothing)
-            {
+            let Some(socket) = self.sockets.at_slot(slot) else { continue };
+            socket.is_unread = false;
+            let is_parked = matches!(socket.wait, Wait::Poll | Wait::PollEnding | Wait::Nothing);
+            if socket.exit == Exit::Stay && is_parked {
                 let id = socket.id;
                 self.read(now, id, shard);
             }
@@ -164,7 +164,8 @@ impl Io {
             Ok(None) => {}
             Ok(Some(0)) => shard.handle(now, Input::Ended { conn }),
             Ok(Some(len)) => {
-                if socket.is_ending || len == self.scratch.len() {
+                if !socket.is_unread && (socket.is_ending || len == self.scratch.len()) {
+                    socket.is_unread = true;
                     self.unread.push(conn.slot);
                 }
                 let bytes = self.scratch.get_mut(..len).unwrap_or_default();

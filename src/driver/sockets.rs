@@ -18,6 +18,8 @@ pub(super) struct Socket {
     pub(super) streak: u8,
     /// The peer has finished behind the bytes that wait: no event will say so again, so read to the end.
     pub(super) is_ending: bool,
+    /// Listed for another read in the next turn.
+    pub(super) is_unread: bool,
     /// When something was read last, in coarse ticks.
     pub(super) read_at: u32,
     /// Bytes of the payload under way that an earlier send has taken.
@@ -51,7 +53,18 @@ pub(super) enum Exit {
 impl Socket {
     pub(super) fn new(id: ConnId, fd: OwnedFd) -> Self {
         let (wait, exit) = (Wait::Nothing, Exit::Stay);
-        Self { id, fd, wait, exit, streak: 0, is_ending: false, read_at: 0, sent: 0, flight: None }
+        Self {
+            id,
+            fd,
+            wait,
+            exit,
+            streak: 0,
+            is_ending: false,
+            is_unread: false,
+            read_at: 0,
+            sent: 0,
+            flight: None,
+        }
     }
 
     pub(super) fn raw(&self) -> RawFd {

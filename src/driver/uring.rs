@@ -5,8 +5,8 @@
 //! to do sleeps on its doorbell, which rings for completions as well as for mail.
 //! The ring descriptor itself is never polled: with deferred task work its wake-ups would be lost.
 
-use super::Station;
 use super::io::Io;
+use super::{Entry, NotReady, Station};
 use crate::shard::mail::Mail;
 use crate::shard::{Input, Shard};
 use crate::stats::Published;
@@ -29,7 +29,9 @@ pub(super) async fn run(station: Station) -> Result<()> {
         }
     };
     let _ = ready.send(Ok(()));
-    while !driver.is_finished {
+    // Whoever waits for all cores must see it when one of them goes without a word.
+    drop(ready);
+    while !driver.is_over() {
         if driver.turn()? {
             glommio::yield_if_needed().await;
         } else if driver.may_sleep()? {
@@ -46,49 +48,67 @@ struct Uring {
     io: Io,
     mail: Inbox<Mail>,
     cores: Vec<Mailbox<Mail>>,
+    entry: Entry,
     published: Arc<Published>,
     published_at: Moment,
     /// Letters stayed behind because a mailbox is full.
     is_mail_blocked: bool,
     /// Longest turn since the last publication.
     lag: Duration,
-    is_finished: bool,
+    advanced_at: Moment,
+}
+
+/// What a turn found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reaped {
+    Nothing,
+    /// Everything that had arrived.
+    All,
+    /// As much as one turn takes; there is more.
+    Some,
 }
 
 impl Uring {
-    fn new(station: Station) -> Result<(Self, Parking)> {
+    fn new(station: Station) -> std::result::Result<(Self, Parking), NotReady> {
         let now = clock::now();
-        let parking = Parking::new(station.mail.bell())?;
+        let parking = Parking::new(station.mail.bell()).map_err(|error| NotReady::Ring(error.into()))?;
         let io = Io::new(&station, now)?;
         let driver = Self {
             shard: Shard::new(station.shard, now),
             io,
             mail: station.mail,
             cores: station.cores,
+            entry: station.entry,
             published: station.published,
             published_at: now,
             is_mail_blocked: false,
             lag: Duration::ZERO,
-            is_finished: false,
+            advanced_at: now,
         };
         Ok((driver, parking))
+    }
+
+    /// Drained, and so is everybody else.
+    fn is_over(&mut self) -> bool {
+        if self.io.is_finished() && !self.is_mail_blocked && self.entry.drained() {
+            self.cores.iter().for_each(Mailbox::ring);
+        }
+        self.entry.is_complete()
     }
 
     /// True if anything happened.
     fn turn(&mut self) -> Result<bool> {
         let now = clock::now();
         let mut is_busy = self.io.read_more(now, &mut self.shard);
-        is_busy |= self.reap(now)?;
+        let reaped = self.reap(now)?;
+        is_busy |= reaped != Reaped::Nothing;
         is_busy |= self.take_mail(now);
-        if self.shard.deadline().is_some_and(|due| due <= now) {
-            self.shard.advance(now);
-        }
+        self.fire(now, reaped);
         self.io.resume_accepting(now);
         self.io.sweep(now);
         is_busy |= self.flush(now);
         self.io.rearm_starved();
         self.io.ring.submit()?;
-        self.is_finished = self.io.is_finished();
         if is_busy {
             self.account(now);
         }
@@ -97,34 +117,46 @@ impl Uring {
 
     /// One enter runs only some of the completions that the kernel deferred: ask again until there are none, because
     /// what is handled before the flush leaves in one send.
-    fn reap(&mut self, now: Moment) -> Result<bool> {
-        let mut is_busy = false;
+    fn reap(&mut self, now: Moment) -> Result<Reaped> {
+        let mut reaped = Reaped::Nothing;
         for _ in 0..REAP_ROUNDS_MAX {
             let mut count = 0;
             while count < REAP_COMPLETIONS_MAX
                 && let Some(completion) = self.io.ring.reap()
             {
                 // An alarm by itself is no work: what it is for may be.
-                is_busy |= !matches!(completion, Completion::TimedOut);
+                if !matches!(completion, Completion::TimedOut) {
+                    reaped = Reaped::All;
+                }
                 self.io.complete(now, completion, &mut self.shard);
                 count += 1;
             }
             if !self.io.ring.is_waiting() {
-                break;
+                return Ok(reaped);
             }
             self.shard.stats().completions_overflowed += u64::from(self.io.ring.is_overflown());
             self.io.ring.submit()?;
         }
-        Ok(is_busy)
+        Ok(Reaped::Some)
+    }
+
+    /// Deadlines wait for what has arrived before them: after a long pause the pongs are there, only not read yet.
+    fn fire(&mut self, now: Moment, reaped: Reaped) {
+        let is_behind = reaped == Reaped::Some && now.since(self.advanced_at) < ADVANCE_DELAY_MAX;
+        if !is_behind && self.shard.deadline().is_some_and(|due| due <= now) {
+            self.shard.advance(now);
+        }
+        if !is_behind {
+            self.advanced_at = now;
+        }
     }
 
     fn take_mail(&mut self, now: Moment) -> bool {
-        let mut count = 0;
-        while count < MAIL_PER_TURN_MAX
-            && let Some(mail) = self.mail.take()
-        {
+        // What waits now, and not what comes while we read: a core that is written to without end has clients, too.
+        let count = self.mail.depth();
+        for _ in 0..count {
+            let Some(mail) = self.mail.take() else { break };
             self.shard.handle(now, Input::Mail(mail));
-            count += 1;
         }
         count > 0
     }
@@ -206,8 +238,8 @@ impl Uring {
 const REAP_COMPLETIONS_MAX: u32 = 4096;
 /// Enters of one turn; each runs some twenty deferred completions.
 const REAP_ROUNDS_MAX: u32 = 64;
-/// Letters of one turn.
-const MAIL_PER_TURN_MAX: u32 = 1024;
+/// Deadlines wait at most this long for a reap that finds no end.
+const ADVANCE_DELAY_MAX: Duration = Duration::from_secs(1);
 /// A full mailbox is tried again this often.
 const MAIL_RETRY: Duration = Duration::from_millis(1);
 /// Figures are at most this old while a core is busy, and exact when it sleeps.

@@ -88,7 +88,7 @@ impl Shard {
                 native_pings: has_parameter(&head, "cf_ws_frame_ping_pong", "true"),
             },
             "/echo" if self.options.echo => Route::Echo,
-            _ => return Ok(Route::Page),
+            _ => return self.admit_page(id),
         };
         let upgrade = Upgrade::check(&head)?;
         if !self.options.origins.allows(head.origin(), head.host()) {
@@ -96,7 +96,7 @@ impl Shard {
         }
         self.admit(id)?;
         let protocol = match route {
-            Route::Client { .. } => upgrade.protocols().find(|&protocol| protocol == JSON_PROTOCOL),
+            Route::Client { .. } => subprotocol(&upgrade)?,
             Route::Echo | Route::Page => None,
         };
         let response = Payload::new(upgrade.response(protocol));
@@ -105,12 +105,19 @@ impl Shard {
         Ok(route)
     }
 
-    /// Refuses what is too much, before it costs anything.
+    /// Pages cost a socket as well.
+    fn admit_page(&self, id: ConnId) -> Result<Route, Refusal> {
+        if self.conns.get(id).is_none_or(|conn| conn.is_surplus) {
+            return Err(Refusal::Overloaded { retry_after_s: RETRY_AFTER_S });
+        }
+        Ok(Route::Page)
+    }
+
+    /// Refuses what is too much, before it costs anything. Who is refused anyway takes no part of the rate.
     fn admit(&mut self, id: ConnId) -> Result<(), Refusal> {
-        let is_surplus = self.conns.get(id).is_none_or(|conn| conn.is_surplus);
+        let is_surplus = self.is_draining || self.conns.get(id).is_none_or(|conn| conn.is_surplus);
         let now = self.now;
-        let is_admitted = self.handshakes.as_mut().is_none_or(|rate| rate.admit(now));
-        if is_surplus || self.is_draining || !is_admitted {
+        if is_surplus || !self.handshakes.as_mut().is_none_or(|rate| rate.admit(now)) {
             return Err(Refusal::Overloaded { retry_after_s: RETRY_AFTER_S });
         }
         Ok(())
@@ -132,12 +139,15 @@ impl Shard {
 /// JSON unless the client insists on something that we do not speak.
 fn codec(head: &Head<'_>) -> Result<Codec, Refusal> {
     let wants = ["format", "cf_protocol"].iter().any(|name| has_parameter(head, name, "protobuf"));
-    if wants {
-        return Err(Refusal::BadRequest(
-            "the Protobuf codec is not available: connect without format=protobuf",
-        ));
+    if wants { Err(NO_PROTOBUF) } else { Ok(Codec::Json) }
+}
+
+/// Without any offer the codec is JSON; an offer must be answered with one of its own, or browsers give up.
+fn subprotocol<'a>(upgrade: &Upgrade<'a>) -> Result<Option<&'a str>, Refusal> {
+    match upgrade.protocols().find(|&protocol| protocol == JSON_PROTOCOL) {
+        None if upgrade.protocols().any(|protocol| protocol == PROTOBUF_PROTOCOL) => Err(NO_PROTOBUF),
+        found => Ok(found),
     }
-    Ok(Codec::Json)
 }
 
 fn has_parameter(head: &Head<'_>, name: &str, value: &str) -> bool {
@@ -145,6 +155,9 @@ fn has_parameter(head: &Head<'_>, name: &str, value: &str) -> bool {
 }
 
 const JSON_PROTOCOL: &str = "centrifuge-json";
+const PROTOBUF_PROTOCOL: &str = "centrifuge-protobuf";
+const NO_PROTOBUF: Refusal =
+    Refusal::BadRequest("the Protobuf codec is not available: use JSON, without format=protobuf");
 
 /// Short, because clients spread their attempts themselves.
 pub(super) const RETRY_AFTER_S: u32 = 1;

@@ -56,8 +56,10 @@ impl BufferRing {
     }
 
     pub(super) fn bytes(&mut self, chunk: &Chunk) -> &mut [u8] {
+        // A chunk of another ring would lie elsewhere; there is one ring a core, and this is what keeps it harmless.
+        assert!(chunk.buffer < self.count && chunk.len <= self.buffer_bytes, "a chunk belongs to its ring");
         let offset = chunk.buffer as usize * self.buffer_bytes as usize;
-        // SAFETY: `BufferRing::chunk` checked that the buffer lies inside the mapping.
+        // SAFETY: the buffer lies inside the mapping, as asserted above.
         let start = unsafe { self.memory.as_ptr().add(offset) };
         // SAFETY: the kernel wrote `len` bytes and gave the buffer up; the chunk is unique and `self` is borrowed.
         unsafe { slice::from_raw_parts_mut(start, chunk.len as usize) }

@@ -44,6 +44,11 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
+    /// Wakes the owner without a letter.
+    pub fn ring(&self) {
+        self.bell.ring();
+    }
+
     /// Letters waiting now; a figure for people.
     pub fn depth(&self) -> usize {
         self.sender.len()

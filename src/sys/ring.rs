@@ -215,7 +215,7 @@ impl Ring {
         let nanos = due.as_nanos();
         *self.timer = Timespec::new().sec(nanos / 1_000_000_000).nsec((nanos % 1_000_000_000) as u32);
         let entry = opcode::Timeout::new(&raw const *self.timer).flags(TimeoutFlags::ABS).build();
-        self.push(&entry.user_data(Request::Timeout.with(Token(due.as_nanos()))));
+        self.push(&entry.user_data(Request::Timeout.with(Token::new(due.as_nanos()))));
         self.timer_due = Some(due);
         // The kernel copies the time when it takes the request: after this the box may change again.
         self.submit()
@@ -242,9 +242,9 @@ impl Ring {
         queue.taskrun() || queue.cq_overflow()
     }
 
-    /// Whether a completion waits, here or in the kernel.
+    /// Whether a completion waits, here or in the kernel, or a request that the kernel has not taken.
     pub fn is_ready(&mut self) -> bool {
-        self.is_waiting() || !self.uring.completion().is_empty()
+        self.is_waiting() || !self.uring.completion().is_empty() || !self.uring.submission().is_empty()
     }
 
     /// Whether the kernel had more completions than the queue takes: those are late, not lost.
