@@ -1,7 +1,7 @@
 //! The floor: a bare loop that moves the same bytes as a WebSocket server and does nothing else.
 //!
-//! Broadcast: each message is framed once and sent to all connections by batched io_uring sends, one `enter` per
-//! [`sends::BATCH_COUNT`]; the next message waits until all of them are done. Echo: epoll, one `recv` and one `send`
+//! Broadcast: what arrives is framed once and sent to all connections by batched io_uring sends, one `enter` per
+//! [`sends::BATCH_COUNT`]; what arrives meanwhile waits until all of them are done, and then leaves in one send. Echo: epoll, one `recv` and one `send`
 //! per wake-up. There are no timers, limits, UTF-8 checks, pongs or fragments, and a reader that stops
 //! stops everybody: no product can be like this, it only says what the kernel's part costs.
 
@@ -40,6 +40,8 @@ struct Floor {
     sends: Sends,
     /// Everything that one wake-up of one connection has to send back.
     reply: Vec<u8>,
+    /// What it said to everybody: one send for all of it.
+    news: Vec<u8>,
 }
 
 const RECV_BYTES: usize = 64 * 1024;
@@ -61,6 +63,7 @@ fn main() -> std::io::Result<()> {
         audience: Vec::new(),
         sends: Sends::new()?,
         reply: Vec::new(),
+        news: Vec::new(),
     };
     floor.watch(&listener)?;
     let mut events = Vec::with_capacity(1024);
@@ -129,6 +132,7 @@ impl Floor {
         };
         self.reply.clear();
         let mut start = 0;
+        let mut closed = false;
         if !conn.upgraded
             && let Some((reply, consumed)) = wire::upgrade(received)?
         {
@@ -138,27 +142,26 @@ impl Floor {
             self.audience.push(fd);
         }
         while conn.upgraded
+            && !closed
             && let Some(Frame { opcode, payload, consumed }) = wire::unmask_next(&mut received[start..])
         {
             let payload = &received[start..][payload];
             match (self.mode, opcode) {
                 (Mode::Echo, OPCODE_TEXT | OPCODE_BINARY) => wire::push(&mut self.reply, opcode, payload),
-                (Mode::Broadcast, OPCODE_TEXT | OPCODE_BINARY) => {
-                    let mut frame = Vec::new();
-                    wire::push(&mut frame, opcode, payload);
-                    self.sends.broadcast(&self.audience, &frame);
-                }
+                (Mode::Broadcast, OPCODE_TEXT | OPCODE_BINARY) => wire::push(&mut self.news, opcode, payload),
                 (_, OPCODE_CLOSE) => {
                     wire::push(&mut self.reply, opcode, payload);
-                    let _ = flush(&self.epoll, conn, &self.reply);
-                    return None;
+                    closed = true;
                 }
                 (_, _) => {}
             }
             start += consumed;
         }
         conn.inbox.extend_from_slice(&received[start..]);
-        flush(&self.epoll, conn, &self.reply)
+        self.sends.broadcast(&self.audience, &self.news);
+        self.news.clear();
+        flush(&self.epoll, conn, &self.reply)?;
+        (!closed).then_some(())
     }
 }
 

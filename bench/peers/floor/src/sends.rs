@@ -29,6 +29,9 @@ impl Sends {
 
     /// Returns when the kernel has taken the bytes for every socket. A socket that fails is left to its reader.
     pub fn broadcast(&mut self, sockets: &[RawFd], bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         for batch in sockets.chunks(BATCH_COUNT as usize) {
             for socket in batch {
                 let send = opcode::Send::new(Fd(*socket), bytes.as_ptr(), bytes.len() as u32)
