@@ -1,7 +1,8 @@
 //! Deadlines of connections, one per slot, in a hashed wheel.
 //!
 //! Invariant: a slot stands in the bucket of its tick or nowhere; nothing fires before its time, and at most one tick
-//! late. Arming, re-arming and firing cost the same whatever the number of connections; between ticks nothing runs.
+//! late. Arming, re-arming and firing cost the same whatever the number of connections; nothing wakes for a bucket whose
+//! slots all belong to a later round.
 
 use crate::pages::Pages;
 use crate::time::Moment;
@@ -19,6 +20,8 @@ pub struct Wheel {
     buckets: [u32; BUCKETS],
     /// One bit per bucket that is not empty.
     occupied: [u64; BUCKETS / 64],
+    /// A tick before which nothing in the bucket is due.
+    earliest: [u64; BUCKETS],
     links: Pages<Link>,
     /// The last tick that has fired.
     tick: u64,
@@ -36,6 +39,7 @@ impl Wheel {
         Self {
             buckets: [NONE; BUCKETS],
             occupied: [0; BUCKETS / 64],
+            earliest: [UNARMED; BUCKETS],
             links: Pages::default(),
             tick: now.as_nanos() / TICK_NANOS,
         }
@@ -58,6 +62,7 @@ impl Wheel {
             self.link_mut(next).previous = slot;
         }
         self.buckets[bucket] = slot;
+        self.earliest[bucket] = if next == NONE { tick } else { self.earliest[bucket].min(tick) };
         self.occupied[bucket / 64] |= 1 << (bucket % 64);
     }
 
@@ -87,12 +92,19 @@ impl Wheel {
         // After a long sleep every bucket is looked at once; its entries carry their full tick.
         let first = (self.tick + 1).max((target + 1).saturating_sub(BUCKETS as u64));
         for tick in first..=target {
-            let mut slot = self.buckets[bucket(tick)];
+            let bucket = bucket(tick);
+            if self.earliest[bucket] > target {
+                continue;
+            }
+            self.earliest[bucket] = UNARMED;
+            let mut slot = self.buckets[bucket];
             while slot != NONE {
                 let link = self.link(slot);
                 if link.tick <= target {
                     self.disarm(slot);
                     fired.push(slot);
+                } else {
+                    self.earliest[bucket] = self.earliest[bucket].min(link.tick);
                 }
                 slot = link.next;
             }
@@ -100,19 +112,28 @@ impl Wheel {
         self.tick = self.tick.max(target);
     }
 
-    /// When `advance` is worth calling next; perhaps in vain, if what stands there belongs to a later round.
+    /// When `advance` is worth calling next; perhaps in vain, if what stood there was disarmed.
     pub fn deadline(&self) -> Option<Moment> {
         let first = bucket(self.tick + 1);
-        let found = (0..=BUCKETS / 64).find_map(|step| {
+        let mut earliest = UNARMED;
+        for step in 0..=BUCKETS / 64 {
             let word = (first / 64 + step) % (BUCKETS / 64);
             let mut bits = self.occupied[word];
             if step == 0 {
                 bits &= u64::MAX << (first % 64);
             }
-            (bits != 0).then(|| word * 64 + bits.trailing_zeros() as usize)
-        })?;
-        let ahead = (found + BUCKETS - first) % BUCKETS;
-        Some(Moment::from_nanos((self.tick + 1 + ahead as u64) * TICK_NANOS))
+            while bits != 0 {
+                let bucket = word * 64 + bits.trailing_zeros() as usize;
+                let ahead = (bucket + BUCKETS - first) % BUCKETS;
+                earliest = earliest.min(self.earliest[bucket]);
+                // Due in this round: no bucket behind it can be earlier.
+                if earliest <= self.tick + 1 + ahead as u64 {
+                    return Some(Moment::from_nanos(earliest * TICK_NANOS));
+                }
+                bits &= bits - 1;
+            }
+        }
+        (earliest != UNARMED).then(|| Moment::from_nanos(earliest * TICK_NANOS))
     }
 
     fn link(&self, slot: u32) -> Link {
@@ -171,6 +192,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_slot_of_a_later_round_wakes_nobody_in_this_one() {
+        let mut wheel = Wheel::new(at(0));
+        for slot in 0..100 {
+            wheel.arm(slot, at(3_600_000 + u64::from(slot) * 640));
+        }
+        assert_eq!(wheel.deadline(), Some(at(3_600_000)));
+        wheel.disarm(0);
+        wheel.arm(1, at(50_000));
+        assert_eq!(wheel.deadline(), Some(at(50_048)));
     }
 
     #[test]
