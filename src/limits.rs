@@ -89,6 +89,9 @@ pub const ACCEPT_PAUSE_MS_MIN: u64 = 10;
 pub const ACCEPT_PAUSE_MS_MAX: u64 = 1_000;
 /// Descriptors kept back for the internal port, logs and brokers.
 pub const RESERVED_DESCRIPTOR_COUNT: u64 = 128;
+/// Of these, lent to sockets that will be refused as soon as they have said what they want. Beyond: closed at once, so
+/// that peers which say nothing cannot take the rest.
+pub const SURPLUS_DESCRIPTOR_COUNT: u32 = 64;
 
 // Stop.
 
@@ -106,6 +109,8 @@ const _: () = assert!(
     COMPLETION_COUNT >= 4 * SUBMISSION_COUNT,
     "every submission of a burst has room for several completions"
 );
+const _: () =
+    assert!((SURPLUS_DESCRIPTOR_COUNT as u64) < RESERVED_DESCRIPTOR_COUNT, "the internal port keeps some");
 const _: () = assert!(RECV_BUFFER_COUNT.is_power_of_two(), "the kernel masks the index");
 const _: () = assert!(
     DRAIN_WINDOW_MS + CLOSE_MS_MAX + LINGER_MS_MAX < STOP_MS_MAX,

@@ -12,7 +12,7 @@ use crate::driver::{Admissions, Core, NotReady, Roll, Station};
 use crate::fatal::Fatal;
 use crate::http::OriginPolicy;
 use crate::ids::CoreId;
-use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT};
+use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT, SURPLUS_DESCRIPTOR_COUNT};
 use crate::shard::mail::Mail;
 use crate::shard::{ChannelPolicy, Permission, ShardOptions};
 use crate::stats::Published;
@@ -34,7 +34,7 @@ pub fn run(config: &Config, warnings: &[Warning]) -> Result<(), Fatal> {
     if locked.soft < LOCKED_MEMORY_BYTES_MIN {
         return Err(Fatal::LockedMemory { have_bytes: locked.soft, need_bytes: LOCKED_MEMORY_BYTES_MIN });
     }
-    let admissions = Arc::new(Admissions::new(connection_limit(config, descriptors)?));
+    let admissions = Arc::new(admissions(config, descriptors)?);
     let listen = config.listen.public;
     let public = socket::reserve(listen).map_err(|source| Fatal::listen(listen, source))?;
 
@@ -232,13 +232,15 @@ fn shard_options(config: &Config, core: CoreId, hash_seed: u64) -> Result<ShardO
 }
 
 /// The configured limit, or as many as descriptors allow.
-fn connection_limit(config: &Config, descriptors: Limit) -> Result<u32, Fatal> {
+fn admissions(config: &Config, descriptors: Limit) -> Result<Admissions, Fatal> {
     let room = descriptors.soft.saturating_sub(RESERVED_DESCRIPTOR_COUNT);
     if room == 0 {
         return Err(Fatal::Descriptors { have: descriptors.soft, need: RESERVED_DESCRIPTOR_COUNT });
     }
     let room = u32::try_from(room).unwrap_or(u32::MAX);
-    Ok(if config.client.connection_limit == 0 { room } else { config.client.connection_limit.min(room) })
+    let limit =
+        if config.client.connection_limit == 0 { room } else { config.client.connection_limit.min(room) };
+    Ok(Admissions::new(limit, room.saturating_add(SURPLUS_DESCRIPTOR_COUNT)))
 }
 
 /// Tells a waiting script where we listen: written beside and renamed, so that nobody reads half a line.

@@ -44,6 +44,7 @@ figures! {
     subscriptions Gauge "Subscriptions of local connections.";
     channels Gauge "Channels with a local subscriber or owned state.";
     accepted Counter "Sockets accepted.";
+    accept_drops Counter "Sockets closed at once because there was no room even for a refusal.";
     accept_pauses Counter "Times that accepting paused because descriptors ran out.";
     handshakes Counter "Upgrades answered with 101.";
     refusals Counter "Heads answered with an error status.";

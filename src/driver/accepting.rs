@@ -43,12 +43,8 @@ impl Io {
     ) {
         let error = match result {
             Ok(fd) => {
-                let id = shard.open(now, self.admissions.enter());
-                let mut socket = Socket::new(id, fd);
-                self.ring.poll(socket.raw(), token_of(id));
-                socket.wait = Wait::Poll;
-                self.sockets.insert(socket);
                 self.accept_pause_ms = limits::ACCEPT_PAUSE_MS_MIN;
+                self.admit(now, fd, shard);
                 None
             }
             Err(error) => Some(error),
@@ -74,6 +70,18 @@ impl Io {
                 self.accept_pause_ms = (self.accept_pause_ms * 2).min(limits::ACCEPT_PAUSE_MS_MAX);
             }
         }
+    }
+
+    fn admit(&mut self, now: Moment, fd: OwnedFd, shard: &mut Shard) {
+        let Some(admission) = self.admissions.enter() else {
+            shard.stats().accept_drops += 1;
+            return;
+        };
+        let id = shard.open(now, admission);
+        let mut socket = Socket::new(id, fd);
+        self.ring.poll(socket.raw(), token_of(id));
+        socket.wait = Wait::Poll;
+        self.sockets.insert(socket);
     }
 
     pub(super) fn resume_accepting(&mut self, now: Moment) {

@@ -7,19 +7,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub struct Admissions {
     count: AtomicU32,
     limit: u32,
+    ceiling: u32,
 }
 
 impl Admissions {
-    pub const fn new(limit: u32) -> Self {
-        Self { count: AtomicU32::new(0), limit }
+    /// Beyond `limit` sockets are surplus: they live until they have been refused. Of those there is an end as well,
+    /// because who says nothing is not refused for a while: at `ceiling`.
+    pub const fn new(limit: u32, ceiling: u32) -> Self {
+        Self { count: AtomicU32::new(0), limit, ceiling }
     }
 
-    /// Counts a socket in, whatever the answer: a surplus one lives until it has been refused.
-    pub fn enter(&self) -> Admission {
-        if self.count.fetch_add(1, Ordering::Relaxed) < self.limit {
-            Admission::Welcome
+    /// Counts a socket in. None: it has to be closed at once.
+    pub fn enter(&self) -> Option<Admission> {
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        if before < self.limit {
+            Some(Admission::Welcome)
+        } else if before < self.ceiling {
+            Some(Admission::Surplus)
         } else {
-            Admission::Surplus
+            self.leave();
+            None
         }
     }
 
@@ -34,11 +41,14 @@ mod tests {
 
     #[test]
     fn a_place_that_was_left_is_free_again() {
-        let admissions = Admissions::new(1);
-        assert_eq!(admissions.enter(), Admission::Welcome);
-        assert_eq!(admissions.enter(), Admission::Surplus);
+        let admissions = Admissions::new(1, 2);
+        assert_eq!(admissions.enter(), Some(Admission::Welcome));
+        assert_eq!(admissions.enter(), Some(Admission::Surplus));
+        assert_eq!(admissions.enter(), None);
+        admissions.leave();
+        assert_eq!(admissions.enter(), Some(Admission::Surplus));
         admissions.leave();
         admissions.leave();
-        assert_eq!(admissions.enter(), Admission::Welcome);
+        assert_eq!(admissions.enter(), Some(Admission::Welcome));
     }
 }
