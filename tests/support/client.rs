@@ -1,9 +1,12 @@
 //! A peer that sends any bytes and reads strictly.
 
-use super::frame::{CLOSE, Frame};
+use super::frame::{CLOSE, Frame, masked};
 use super::server::Server;
 use super::wait::PATIENCE;
-use socket2::SockRef;
+use ringway::sys::clock;
+use ringway::time::Moment;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -44,20 +47,42 @@ impl Response {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
+        Self::over(TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts"))
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self { stream, received: Vec::new() }
     }
 
+    /// With so little room for what it has not read that the server's sends end short. The window is chosen when the
+    /// connection begins, so the size must be too.
+    pub fn connect_narrow(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect_timeout(&address.into(), PATIENCE).expect("the server accepts");
+        Self::over(socket.into())
+    }
+
     /// Connected and upgraded.
     pub fn upgraded(server: &Server, path: &str) -> Self {
-        let mut client = Self::connect(server.public);
-        client.send(format!("{}\r\n", upgrade_head(path)).as_bytes());
-        let response = client.response();
+        Self::connect(server.public).upgrade(path)
+    }
+
+    /// Asks for an upgrade and gets it.
+    #[track_caller]
+    pub fn upgrade(mut self, path: &str) -> Self {
+        self.ask_upgrade(path);
+        let response = self.response();
         assert_eq!(response.status, 101);
-        client
+        self
+    }
+
+    /// Asks for an upgrade, whatever the answer.
+    pub fn ask_upgrade(&mut self, path: &str) {
+        self.send(format!("{}\r\n", upgrade_head(path)).as_bytes());
     }
 
     pub fn echo(server: &Server) -> Self {
@@ -140,6 +165,18 @@ impl Client {
         frame
     }
 
+    /// The server's close frame is the next thing; it is answered as RFC 6455 section 5.5.1 asks, and then the server
+    /// ends.
+    #[track_caller]
+    pub fn parts(&mut self, code: u16) -> Frame {
+        let frame = self.frame();
+        assert_eq!(frame.first, CLOSE, "a close frame with {code}, not {frame:?}");
+        assert_eq!(frame.close_code(), Some(code), "{}", frame.reason());
+        self.send(&masked(CLOSE, &frame.payload));
+        self.ended();
+        frame
+    }
+
     /// Nothing more comes but the end, and it comes as FIN: a reset could have cut our last words off.
     #[track_caller]
     pub fn ended(&mut self) {
@@ -165,6 +202,11 @@ impl Client {
         SockRef::from(&self.stream).set_recv_buffer_size(bytes).unwrap();
     }
 
+    /// So much is taken from us at once, whether or not the server reads.
+    pub fn set_send_buffer(&self, bytes: usize) {
+        SockRef::from(&self.stream).set_send_buffer_size(bytes).unwrap();
+    }
+
     /// False at the end.
     #[track_caller]
     fn fill(&mut self) -> bool {
@@ -180,5 +222,28 @@ impl Client {
             }
             Err(error) => panic!("{error} after {:x?}", self.received),
         }
+    }
+}
+
+/// When each client has something to read for the first time from now on, in the order of the clients.
+#[track_caller]
+pub fn arrivals<'c>(clients: impl Iterator<Item = &'c Client>) -> Vec<Moment> {
+    let clients: Vec<&Client> = clients.collect();
+    let mut arrived: Vec<Option<Moment>> = clients.iter().map(|_| None).collect();
+    let end = clock::now() + PATIENCE;
+    loop {
+        let waiting: Vec<usize> = (0..clients.len()).filter(|&at| arrived[at].is_none()).collect();
+        if waiting.is_empty() {
+            return arrived.into_iter().flatten().collect();
+        }
+        let rest = end.since(clock::now());
+        assert!(!rest.is_zero(), "{} of {} clients hear nothing", waiting.len(), clients.len());
+        let mut fds: Vec<PollFd<'_>> =
+            waiting.iter().map(|&at| PollFd::new(&clients[at].stream, PollFlags::IN)).collect();
+        let limit = Timespec { tv_sec: rest.as_secs().cast_signed() + 1, tv_nsec: 0 };
+        poll(&mut fds, Some(&limit)).unwrap();
+        let now = clock::now();
+        let ready = waiting.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+        ready.for_each(|(&at, _)| arrived[at] = Some(now));
     }
 }

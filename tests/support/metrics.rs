@@ -1,5 +1,6 @@
 //! The figures of a server, from its metrics page and from the kernel.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,11 +11,7 @@ pub struct Metrics(String);
 
 impl Metrics {
     pub fn scrape(internal: SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(internal).expect("the internal port answers");
-        stream.set_read_timeout(Some(super::wait::PATIENCE)).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        let mut page = String::new();
-        stream.read_to_string(&mut page).unwrap();
+        let page = get(internal, "/metrics");
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
         Self(page)
     }
@@ -38,6 +35,17 @@ impl Metrics {
     }
 }
 
+/// The answer of the internal port, head and body.
+pub fn get(internal: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(internal).expect("the internal port listens");
+    stream.set_read_timeout(Some(super::wait::PATIENCE)).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).expect("the internal port answers");
+    page
+}
+
 /// Descriptors that a process holds.
 pub fn descriptor_count(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
@@ -55,4 +63,18 @@ pub fn cpu_ns(pid: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let times = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("schedstat")).ok());
     times.map(|times| times.split(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+/// How often the threads of a process have run so far, by thread: a thread that sleeps on is not switched to.
+pub fn switch_counts(pid: u32) -> BTreeMap<String, u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(Result::unwrap);
+    let counts = threads.map(|thread| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap();
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+        let count = |name: &str| field(name).parse::<u64>().unwrap();
+        let id = thread.file_name().into_string().unwrap();
+        let switches = count("voluntary_ctxt_switches:") + count("nonvoluntary_ctxt_switches:");
+        (format!("{} {id}", field("Name:")), switches)
+    });
+    counts.collect()
 }

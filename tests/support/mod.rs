@@ -6,4 +6,5 @@ pub mod client;
 pub mod frame;
 pub mod metrics;
 pub mod server;
+pub mod session;
 pub mod wait;

@@ -27,6 +27,18 @@ impl Server {
     }
 
     pub fn start_on(cores: usize, config: &str) -> Self {
+        Self::launch(cores, config, Command::new(env!("CARGO_BIN_EXE_ringway")))
+    }
+
+    /// On one core, with so many descriptors and no way to more.
+    pub fn start_with_descriptors(count: u32, config: &str) -> Self {
+        let mut command = Command::new("sh");
+        let limit = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
+        command.args(["-c", &limit, env!("CARGO_BIN_EXE_ringway")]);
+        Self::launch(1, config, command)
+    }
+
+    fn launch(cores: usize, config: &str, mut command: Command) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("server-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -35,7 +47,7 @@ impl Server {
         let listen = "[listen]\npublic = \"127.0.0.1:0\"\ninternal = \"127.0.0.1:0\"\n";
         fs::write(&file, format!("cores = {cores}\n{listen}{config}")).unwrap();
         let output = fs::File::create(&log).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ringway"))
+        let mut child = command
             .args(["serve", "--config"])
             .arg(&file)
             .arg("--ready-file")
@@ -72,6 +84,11 @@ impl Server {
     /// With `/echo`, and whatever else.
     pub fn echo(config: &str) -> Self {
         Self::start(&format!("[routes]\necho = true\n{config}"))
+    }
+
+    /// One core each, as far as the machine has them.
+    pub fn core_count(wanted: usize) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from).min(wanted)
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,0 +1,98 @@
+//! From parked to hot and back, and the moment in between.
+
+use crate::support::client::Client;
+use crate::support::frame::{BINARY, TEXT, masked};
+use crate::support::server::Server;
+use crate::support::wait::pause;
+use ringway::sys::clock;
+use std::time::Duration;
+
+#[test]
+fn a_busy_connection_becomes_hot_and_a_quiet_one_is_parked_again() {
+    let server = Server::echo("");
+    let mut idle = Client::echo(&server);
+    let mut busy = Client::echo(&server);
+    for round in 1..=2 {
+        for _ in 0..20 {
+            busy.send(&masked(TEXT, b"busy"));
+            busy.expect(TEXT, b"busy");
+        }
+        server.wait_for("promoted_total", round);
+        assert_eq!(server.metrics().figure("parked_total"), round - 1);
+        server.wait_for("parked_total", round);
+        for client in [&mut busy, &mut idle] {
+            client.send(&masked(TEXT, b"quiet"));
+            client.expect(TEXT, b"quiet");
+        }
+    }
+    assert_eq!(server.metrics().figure("promoted_total"), 2, "a few messages make nobody hot");
+    drop((busy, idle));
+    server.settled();
+}
+
+/// Nobody waits for an answer, so the switch falls between, and inside of, messages.
+#[test]
+fn nothing_is_lost_while_a_connection_becomes_hot() {
+    const CLIENTS: usize = 100;
+    const MESSAGES: usize = 60;
+    let server = Server::echo("");
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::echo(&server)).collect();
+    for message in 0..MESSAGES {
+        for (at, client) in clients.iter_mut().enumerate() {
+            let bytes = masked(BINARY, &numbered(at, message));
+            let (start, end) = bytes.split_at(at * 7 % bytes.len());
+            client.send(start);
+            client.send(end);
+        }
+    }
+    for (at, client) in clients.iter_mut().enumerate() {
+        (0..MESSAGES).for_each(|message| client.expect(BINARY, &numbered(at, message)));
+    }
+    server.wait_for("promoted_total", CLIENTS as u64);
+    drop(clients);
+    server.settled();
+}
+
+/// Quiet clients speak again at about the time at which they are parked: some before, some after, some meanwhile.
+#[test]
+fn nothing_is_lost_while_a_connection_is_parked() {
+    const CLIENTS: usize = 400;
+    let server = Server::echo("");
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::echo(&server)).collect();
+    for _ in 0..12 {
+        for client in &mut clients {
+            client.send(&masked(BINARY, b"busy"));
+        }
+        for client in &mut clients {
+            client.expect(BINARY, b"busy");
+        }
+    }
+    let quiet_since = clock::now();
+    server.wait_for("promoted_total", CLIENTS as u64);
+    pause((quiet_since + QUIET_MIN).since(clock::now()));
+    for (at, client) in clients.iter_mut().enumerate() {
+        client.send(&masked(BINARY, &numbered(at, 0)));
+        pause(PARKING_TIME / CLIENTS as u32);
+    }
+    let parked = server.metrics().figure("parked_total");
+    assert!((1..CLIENTS as u64).contains(&parked), "{parked} were parked while they spoke");
+    for (at, client) in clients.iter_mut().enumerate() {
+        client.expect(BINARY, &numbered(at, 0));
+        client.send(&masked(BINARY, &numbered(at, 1)));
+        client.expect(BINARY, &numbered(at, 1));
+    }
+    drop(clients);
+    server.settled();
+}
+
+/// Shorter than any connection stays hot without a message.
+const QUIET_MIN: Duration = Duration::from_millis(4_500);
+/// From then on until every connection without one is parked.
+const PARKING_TIME: Duration = Duration::from_secs(2);
+
+/// Different for every client and message, and sometimes longer than a receive buffer.
+fn numbered(client: usize, message: usize) -> Vec<u8> {
+    let len = 8 + (client * 31 + message * 977) % 6_000;
+    let word = [client as u8, (client >> 8) as u8, message as u8, 0x5a];
+    word.into_iter().cycle().take(len).collect()
+}
