@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Worlds of an ordinary run; `RINGWAY_SEEDS` asks for more.
-const SEEDS: u64 = 3000;
+const SEEDS: u64 = 6000;
 /// What clients must have heard by then, or the worlds are too kind to prove anything: statuses, errors, unsubscribes, closes.
 const CODES: [u32; 18] =
     [100, 105, 108, 408, 503, 1000, 1002, 1007, 1008, 1012, 2500, 3001, 3008, 3012, 3501, 3502, 3508, 1009];

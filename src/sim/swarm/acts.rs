@@ -81,10 +81,10 @@ impl Act {
         matches!(self, Self::Open | Self::Say(Say::Begin | Say::Flush))
     }
 
-    /// What moves subscriptions.
-    const fn is_narrow(self) -> bool {
-        let moves = matches!(self, Self::Ask(Ask::Subscribe | Ask::Unsubscribe | Ask::Publish));
-        self.is_vital() || moves || matches!(self, Self::Behave(Behave::Reset))
+    /// All that happens in a narrow world.
+    const fn moves_subscriptions(self) -> bool {
+        let asks = matches!(self, Self::Ask(Ask::Subscribe | Ask::Unsubscribe | Ask::Publish));
+        asks || self.is_vital() || matches!(self, Self::Behave(Behave::Reset))
     }
 }
 
@@ -95,12 +95,15 @@ pub(super) fn weights(dice: &mut Dice, is_narrow: bool) -> [u32; ACTS.len()] {
     ACTS.map(|(act, most)| {
         let most = if at == favourite { most * 5 } else { most };
         at += 1;
-        if is_narrow && !act.is_narrow() {
-            0
-        } else if act.is_vital() || dice.percent(70) {
-            dice.between(1, most as usize) as u32
+        let (is_certain, is_possible) = if is_narrow {
+            (act.moves_subscriptions(), act.moves_subscriptions())
         } else {
-            0
+            (act.is_vital(), dice.percent(70))
+        };
+        match (is_certain, is_possible) {
+            (true, _) => dice.between(most as usize / 2, most as usize) as u32,
+            (false, true) => dice.between(1, most as usize) as u32,
+            (false, false) => 0,
         }
     })
 }

@@ -33,7 +33,7 @@ pub struct Swarm {
 }
 
 /// Acts of one world.
-const ACT_COUNT: usize = 250;
+const ACT_COUNT: usize = 400;
 
 /// What is left of a world.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,7 +83,9 @@ impl Swarm {
         world.faults.late = [0, 50][dice.below(2)];
         world.faults.pipe_bytes_max = [64, 1000, 256 * 1024][dice.below(3)];
         world.faults.mail_count_max = if is_narrow { 1 } else { [1, 2, 5, 1024][dice.below(4)] };
-        world.faults.step_nanos_max = [1, 1000, 50_000][dice.below(3)];
+        // A drip of bytes takes many steps: they must not add up to the patience for a pong.
+        let is_drip = world.faults.chunk_bytes_max < 100;
+        world.faults.step_nanos_max = [1, 1000, 50_000][dice.below(if is_drip { 2 } else { 3 })];
         let weights = acts::weights(&mut dice, is_narrow);
         Self {
             world,
@@ -92,7 +94,7 @@ impl Swarm {
             weights,
             channel_count: if is_narrow { 1 } else { dice.between(1, 4) },
             player_count_max: if is_narrow { 3 } else { dice.between(2, 10) },
-            payload_bytes_max: [10, 300, 5000][dice.below(3)],
+            payload_bytes_max: [10, 300, 5000][dice.below(if is_drip { 2 } else { 3 })],
             has_small_outboxes,
             is_draining: false,
             now: 0,
