@@ -12,8 +12,9 @@ use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
 use crate::shard::{Input, Output, Shard};
+use crate::sys::doorbell::Doorbell;
 use crate::sys::mailbox::Mailbox;
-use crate::sys::ring::{Completion, Ring, RingOptions, Token};
+use crate::sys::ring::{Completion, Ring, RingOptions, Shot, Token};
 use crate::sys::socket;
 use crate::time::Moment;
 use rustix::fd::{AsFd, OwnedFd};
@@ -23,6 +24,8 @@ use std::sync::Arc;
 /// See the module.
 pub(super) struct Io {
     pub(super) ring: Ring,
+    /// Rung for mail; the ring watches it.
+    bell: Doorbell,
     pub(super) sockets: Sockets,
     pub(super) listener: Option<OwnedFd>,
     control: Mailbox<Handover>,
@@ -47,19 +50,21 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn new(station: &Station, now: Moment) -> Result<Self, NotReady> {
+    pub(super) fn new(station: &Station, alarm: &Doorbell, now: Moment) -> Result<Self, NotReady> {
         let options = RingOptions {
             submissions: limits::SUBMISSION_COUNT,
             completions: limits::COMPLETION_COUNT,
             buffers: limits::RECV_BUFFER_COUNT,
             buffer_bytes: limits::RECV_BUFFER_BYTES,
         };
-        let mut ring = Ring::new(options, station.mail.bell().as_fd()).map_err(NotReady::Ring)?;
+        let mut ring = Ring::new(options, alarm.as_fd()).map_err(NotReady::Ring)?;
+        ring.watch(station.mail.bell().as_fd());
         let listener = socket::listen(station.listen, limits::BACKLOG).map_err(NotReady::Listen)?;
         ring.accept(listener.as_fd());
         ring.submit().map_err(NotReady::Ring)?;
         Ok(Self {
             ring,
+            bell: station.mail.bell().clone(),
             sockets: Sockets::default(),
             listener: Some(listener),
             control: station.control.clone(),
@@ -98,7 +103,8 @@ impl Io {
             Completion::Polled { token, result, shot } => self.polled(now, token, result, shot, shard),
             Completion::Received { token, result, shot } => self.received(now, token, result, shot, shard),
             Completion::Sent { token, payload, result } => self.sent(now, token, payload, result, shard),
-            Completion::TimedOut => {}
+            Completion::Rung { shot: Shot::Over } => self.ring.watch(self.bell.as_fd()),
+            Completion::Rung { shot: Shot::Armed } | Completion::TimedOut => {}
         }
     }
 

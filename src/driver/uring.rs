@@ -1,9 +1,11 @@
 //! The loop of a core on io_uring: a long-lived glommio task that drives a ring of our own.
 //!
 //! One turn: reap completions until the kernel has no more, take the mail, fire the timers, then drain the shard and
-//! submit once. Everything that a connection is owed at the end of the turn leaves in one send. A core with nothing
-//! to do sleeps on its doorbell, which rings for completions as well as for mail.
-//! The ring descriptor itself is never polled: with deferred task work its wake-ups would be lost.
+//! submit once. Everything that a connection is owed at the end of the turn leaves in one send.
+//!
+//! A core with nothing to do naps in its ring, then sleeps in glommio on an alarm that the ring rings. Mail wakes both:
+//! its bell is watched by the ring. The ring descriptor itself is never polled: with deferred task work its wake-ups
+//! would be lost.
 
 use super::io::Io;
 use super::{Entry, NotReady, Station};
@@ -11,6 +13,7 @@ use crate::shard::mail::Mail;
 use crate::shard::{Input, Shard};
 use crate::stats::Published;
 use crate::sys::clock;
+use crate::sys::doorbell::Doorbell;
 use crate::sys::mailbox::{Inbox, Mailbox};
 use crate::sys::park::Parking;
 use crate::sys::ring::Completion;
@@ -35,8 +38,7 @@ pub(super) async fn run(station: Station) -> Result<()> {
         if driver.turn()? {
             glommio::yield_if_needed().await;
         } else if driver.may_sleep()? {
-            parking.sleep().await?;
-            driver.mail.wake();
+            driver.sleep(&parking).await?;
         }
     }
     driver.publish(clock::now());
@@ -46,6 +48,8 @@ pub(super) async fn run(station: Station) -> Result<()> {
 struct Uring {
     shard: Shard,
     io: Io,
+    /// Rung by the ring whenever completions wait: what glommio sleeps on.
+    alarm: Doorbell,
     mail: Inbox<Mail>,
     cores: Vec<Mailbox<Mail>>,
     entry: Entry,
@@ -71,11 +75,13 @@ enum Reaped {
 impl Uring {
     fn new(station: Station) -> std::result::Result<(Self, Parking), NotReady> {
         let now = clock::now();
-        let parking = Parking::new(station.mail.bell()).map_err(|error| NotReady::Ring(error.into()))?;
-        let io = Io::new(&station, now)?;
+        let alarm = Doorbell::new().map_err(|error| NotReady::Ring(error.into()))?;
+        let parking = Parking::new(&alarm).map_err(|error| NotReady::Ring(error.into()))?;
+        let io = Io::new(&station, &alarm, now)?;
         let driver = Self {
             shard: Shard::new(station.shard, now),
             io,
+            alarm,
             mail: station.mail,
             cores: station.cores,
             entry: station.entry,
@@ -190,8 +196,6 @@ impl Uring {
     fn may_sleep(&mut self) -> Result<bool> {
         let now = clock::now();
         self.publish(now);
-        // Whatever rang until here has been served by the turn that found nothing.
-        self.mail.bell().silence();
         if self.io.has_unread() || !self.mail.doze() {
             return Ok(false);
         }
@@ -204,6 +208,20 @@ impl Uring {
         }
         self.shard.stats().parks += 1;
         Ok(true)
+    }
+
+    /// First a nap in our own ring, because under a light load the next message is near and a round trip through the
+    /// executor costs more than serving it; then, if nothing came, the executor sleeps.
+    async fn sleep(&mut self, parking: &Parking) -> Result<()> {
+        if !self.io.ring.nap(NAP_MAX)? {
+            // Whatever rang until here has been served; what rings from here on is not missed.
+            self.alarm.silence();
+            if !self.io.ring.is_ready() {
+                parking.sleep().await?;
+            }
+        }
+        self.mail.wake();
+        Ok(())
     }
 
     fn alarm(&self, now: Moment) -> Option<Moment> {
@@ -240,6 +258,8 @@ const REAP_COMPLETIONS_MAX: u32 = 4096;
 const REAP_ROUNDS_MAX: u32 = 64;
 /// Deadlines wait at most this long for a reap that finds no end.
 const ADVANCE_DELAY_MAX: Duration = Duration::from_secs(1);
+/// How long other tasks of this core's executor may wait while the core naps; a quiet core naps once and then sleeps.
+const NAP_MAX: Duration = Duration::from_millis(50);
 /// A full mailbox is tried again this often.
 const MAIL_RETRY: Duration = Duration::from_millis(1);
 /// Figures are at most this old while a core is busy, and exact when it sleeps.

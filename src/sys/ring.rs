@@ -15,6 +15,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use std::io;
+use std::time::Duration;
 
 /// 56 bits that name the subject of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,10 @@ pub enum Completion {
         result: Result<u32, Errno>,
     },
     TimedOut,
+    /// A watched doorbell rang.
+    Rung {
+        shot: Shot,
+    },
 }
 
 /// Sizes of a ring; see `limits`.
@@ -108,6 +113,7 @@ enum Request {
     Send,
     Timeout,
     Cancel,
+    Bell,
 }
 
 impl Request {
@@ -119,6 +125,7 @@ impl Request {
             4 => Some(Self::Send),
             5 => Some(Self::Timeout),
             6 => Some(Self::Cancel),
+            7 => Some(Self::Bell),
             _ => None,
         }
     }
@@ -156,6 +163,13 @@ impl Ring {
     pub fn accept(&mut self, listener: BorrowedFd<'_>) {
         let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
         self.push(&entry.user_data(Request::Accept.with(Token(0))));
+    }
+
+    /// Completes at every ring of `bell` until `Shot::Over`. Not the bell that this ring itself rings: that would go on
+    /// for ever.
+    pub fn watch(&mut self, bell: BorrowedFd<'_>) {
+        let entry = opcode::PollAdd::new(Fd(bell.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
+        self.push(&entry.user_data(Request::Bell.with(Token(0))));
     }
 
     pub fn cancel_accept(&mut self) {
@@ -234,6 +248,20 @@ impl Ring {
             Ok(()) | Err(Errno::INTR | Errno::AGAIN | Errno::BUSY) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Submits, then blocks the thread until something completes, at most for `patience`. True: something did.
+    pub fn nap(&mut self, patience: Duration) -> io::Result<bool> {
+        let queued = self.uring.submission().len() as u32;
+        let patience = Timespec::new().sec(patience.as_secs()).nsec(patience.subsec_nanos());
+        let argument =
+            WaitArgument { signals: 0, signals_len: 0, padding: 0, patience: (&raw const patience) as u64 };
+        let result = self.enter_with(queued, 1, ENTER_GETEVENTS | ENTER_EXT_ARG, Some(&argument));
+        match result {
+            Ok(()) | Err(Errno::TIME | Errno::INTR | Errno::AGAIN | Errno::BUSY) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.is_ready())
     }
 
     /// Whether the kernel holds completions back until the next `submit`.
@@ -316,6 +344,7 @@ impl Ring {
                 Completion::TimedOut
             }
             Request::Cancel => return None,
+            Request::Bell => Completion::Rung { shot },
         })
     }
 
@@ -345,21 +374,27 @@ impl Ring {
     }
 
     fn enter(&self, submissions: u32, flags: u32) -> Result<(), Errno> {
+        self.enter_with(submissions, 0, flags, None)
+    }
+
+    fn enter_with(
+        &self,
+        submissions: u32,
+        completions: u32,
+        flags: u32,
+        argument: Option<&WaitArgument>,
+    ) -> Result<(), Errno> {
         let (fd, flags) = match self.registered {
             Some(index) => (index.cast_signed(), flags | ENTER_REGISTERED_RING),
             None => (self.uring.as_raw_fd(), flags),
         };
-        // SAFETY: the queues are mapped and every queued entry is valid; without a wait the kernel reads no argument.
+        let (address, len) = match argument {
+            Some(argument) => (std::ptr::from_ref(argument), size_of::<WaitArgument>()),
+            None => (std::ptr::null(), 0),
+        };
+        // SAFETY: the queues are mapped, every queued entry is valid, and the argument lives until the call returns.
         let result = unsafe {
-            libc::syscall(
-                libc::SYS_io_uring_enter,
-                fd,
-                submissions,
-                0,
-                flags,
-                std::ptr::null::<libc::sigset_t>(),
-                0,
-            )
+            libc::syscall(libc::SYS_io_uring_enter, fd, submissions, completions, flags, address, len)
         };
         if result < 0 {
             return Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO));
@@ -411,10 +446,21 @@ fn register_descriptor(uring: &IoUring) -> Option<u32> {
     (result == 1).then_some(update.offset)
 }
 
+/// `struct io_uring_getevents_arg`: how long to wait, and with which signals blocked (none).
+#[repr(C)]
+struct WaitArgument {
+    signals: u64,
+    signals_len: u32,
+    padding: u32,
+    /// Address of a timespec.
+    patience: u64,
+}
+
 /// Bookkeeping of sends that is kept when nothing is under way.
 const FLIGHTS_KEPT: usize = 1024;
 
 // linux/io_uring.h; the crate keeps these private.
 const ENTER_GETEVENTS: u32 = 1;
+const ENTER_EXT_ARG: u32 = 1 << 3;
 const ENTER_REGISTERED_RING: u32 = 1 << 4;
 const REGISTER_RING_FDS: u32 = 20;
