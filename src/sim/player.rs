@@ -43,6 +43,8 @@ pub enum Blame {
     Absent,
     /// May have more queued than is allowed.
     Slow,
+    /// Subscribes and unsubscribes faster than other cores answer.
+    Restless,
     /// The node drains.
     Drain,
     /// Took too long for the handshake, the connect command or a message.
@@ -53,10 +55,12 @@ pub enum Blame {
 #[derive(Debug, Default)]
 struct Standing {
     live: Option<SubscriptionId>,
-    /// As of the last command written, if no signal came in between.
+    /// As of the last command written.
     is_wanted: bool,
     /// Commands about this channel that wait for their reply.
     waiting: u32,
+    /// A signal or a failure crossed commands that were under way: what they meet is anybody's guess.
+    is_unsure: bool,
 }
 
 #[derive(Debug)]
@@ -92,6 +96,7 @@ impl Standing {
     fn settle(&mut self) {
         if self.waiting == 0 {
             self.is_wanted = self.live.is_some();
+            self.is_unsure = false;
         }
     }
 }
@@ -124,13 +129,14 @@ impl Player {
 
     pub fn subscribe(&mut self, channel: usize) {
         let standing = self.standings.entry(channel).or_default();
-        let expect = match (standing.waiting, standing.is_wanted) {
-            (0, true) => Expect::AlreadySubscribed,
-            (0, false) => Expect::Success,
-            _ => Expect::Either,
+        let expect = match (standing.is_unsure, standing.is_wanted) {
+            (true, _) => Expect::Either,
+            (false, true) => Expect::AlreadySubscribed,
+            (false, false) => Expect::Success,
         };
         standing.is_wanted = true;
         standing.waiting += 1;
+        self.blames.extend((standing.waiting > PATIENT_COUNT_MAX).then_some(Blame::Restless));
         self.command("subscribe", &json!({"channel": name(channel)}), Ask::Subscribe { channel, expect });
     }
 
@@ -138,6 +144,7 @@ impl Player {
         let standing = self.standings.entry(channel).or_default();
         standing.is_wanted = false;
         standing.waiting += 1;
+        self.blames.extend((standing.waiting > PATIENT_COUNT_MAX).then_some(Blame::Restless));
         self.command("unsubscribe", &json!({"channel": name(channel)}), Ask::Unsubscribe { channel });
     }
 
@@ -266,8 +273,8 @@ impl Player {
             (Ask::Presence, Ok(reply)) => assert!(reply["presence"]["presence"].is_object(), "{reply}"),
             (Ask::Stats, Ok(reply)) => assert!(reply["presence_stats"]["num_clients"].is_u64(), "{reply}"),
             (Ask::Unoffered, result) => assert_eq!(result, Err(108)),
-            // Another core was out of reach: the client may try again.
-            (Ask::Publish { .. } | Ask::Presence | Ask::Stats, Err(100)) => {}
+            // Another core was out of reach, or is asked too much: the client may try again.
+            (Ask::Publish { .. }, Err(100)) | (Ask::Presence | Ask::Stats, Err(100 | 111)) => {}
             (ask, Err(code)) => assert_eq!(code, 0, "error for {ask:?}"),
         }
     }
@@ -290,12 +297,26 @@ impl Player {
                 standing.live = Some(ledger.subscribe(channel, now));
             }
             // The owner of the channel was out of reach.
-            Err(100) => {}
+            Err(100) => return self.doubt(channel),
             Err(code) => {
                 assert_eq!(code, 105);
                 assert_ne!(expect, Expect::Success, "not subscribed to {channel}");
             }
         }
+        standing.settle();
+    }
+
+    /// Commands that are under way meet a subscription that they did not expect, or none.
+    fn doubt(&mut self, channel: usize) {
+        for ask in self.asked.values_mut() {
+            if let Ask::Subscribe { channel: of, expect } = ask
+                && *of == channel
+            {
+                *expect = Expect::Either;
+            }
+        }
+        let standing = self.standings.entry(channel).or_default();
+        standing.is_unsure = true;
         standing.settle();
     }
 
@@ -310,14 +331,8 @@ impl Player {
             ledger.codes.insert(2500);
             ledger.end(live);
             standing.live = None;
-            standing.settle();
-            // Commands that were under way met a subscription that they did not expect, or none.
-            for ask in self.asked.values_mut() {
-                if let Ask::Subscribe { channel: of, expect } = ask
-                    && Some(*of) == channel
-                {
-                    *expect = Expect::Either;
-                }
+            if let Some(channel) = channel {
+                self.doubt(channel);
             }
         } else {
             let data = &push["pub"]["data"];
@@ -352,6 +367,7 @@ impl Player {
             Some(1012 | 3001) => &[Blame::Drain],
             Some(3008) => &[Blame::Slow],
             Some(3012) => &[Blame::Absent],
+            Some(3013) => &[Blame::Restless],
             Some(3501 | 3508) => &[Blame::Commands],
             Some(3502) => &[Blame::Late],
             Some(_) => &[],
@@ -407,6 +423,9 @@ impl Player {
 
 /// Ids from here on are those of commands that cost the connection; what precedes the offence may be answered.
 pub const STRAY_ID: u32 = 900_000;
+
+/// Commands on one channel that a client may have waiting without being blamed for it.
+const PATIENT_COUNT_MAX: u32 = 10;
 
 pub fn name(channel: usize) -> String {
     format!("channel-{channel}")
