@@ -1,12 +1,16 @@
 //! TCP sockets: the listener of a core, plain reads and half-closes.
 //! A listener carries every option that its connections shall have: the kernel inherits them, which saves a call each.
 
+use super::clock;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown};
+use rustix::thread::nanosleep;
+use rustix::time::Timespec;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Binds one of the listeners that share `address`; the kernel spreads connections over them.
 pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
@@ -21,7 +25,21 @@ pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
 
 /// Reserves `address` before any core runs, so that a second server on the same port is an error at start and port 0
 /// becomes a number that all cores share. Sockets that share a port would let the second server in: bind without.
+/// The kernel takes the rings of a killed process down in the background, and with them its listeners, so a port that
+/// is in use is asked for once more during `RELEASE_MAX`.
 pub fn reserve(address: SocketAddr) -> io::Result<SocketAddr> {
+    let begun = clock::now();
+    loop {
+        match try_reserve(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && clock::now() - begun < RELEASE_MAX => {
+                let _ = nanosleep(&Timespec { tv_sec: 0, tv_nsec: RELEASE_POLL_NANOS });
+            }
+            verdict => return verdict,
+        }
+    }
+}
+
+fn try_reserve(address: SocketAddr) -> io::Result<SocketAddr> {
     let probe = Socket::new(Domain::for_address(address), Type::STREAM.cloexec(), Some(Protocol::TCP))?;
     probe.set_reuse_address(true)?;
     probe.bind(&address.into())?;
@@ -46,3 +64,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Option<usize
 pub fn finish(socket: BorrowedFd<'_>) {
     let _ = rustix::net::shutdown(socket, Shutdown::Write);
 }
+
+/// Ten thousand connections are gone in a fraction of this.
+const RELEASE_MAX: Duration = Duration::from_secs(2);
+const RELEASE_POLL_NANOS: i64 = 20_000_000;
