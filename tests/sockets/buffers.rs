@@ -3,6 +3,7 @@
 use crate::support::client::Client;
 use crate::support::frame::{BINARY, masked};
 use crate::support::server::Server;
+use crate::support::session::OPEN;
 use rustix::process::Signal;
 
 /// far more bytes arrive at once than a core has buffers for (512 of 4 KiB). The server is stopped while they
@@ -11,7 +12,7 @@ use rustix::process::Signal;
 fn a_core_without_buffers_serves_every_hot_connection_to_the_last_byte() {
     const CLIENTS: usize = 300;
     const LEN: usize = 150_000;
-    let server = Server::echo("[websocket]\nmessage_size_limit = 200_000\n");
+    let server = Server::start(&format!("{OPEN}[websocket]\nmessage_size_limit = 200_000\n"));
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::echo(&server)).collect();
     for client in &mut clients {
         client.set_send_buffer(4 * LEN);

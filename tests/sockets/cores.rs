@@ -141,7 +141,8 @@ fn storms_of_subscriptions_lose_nothing_and_leave_nothing_behind() {
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
         let channel = &piece[0].channel;
         let piece = of(channel, piece);
-        let start = orders[channel].iter().position(|data| *data == piece[0]).unwrap();
+        let start =
+            orders[channel].iter().position(|data| *data == piece[0]).expect("the witness has heard it too");
         assert_eq!(piece, orders[channel][start..start + piece.len()], "a visit to {channel} has a hole");
     }
     drop((witness, last));

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// No thread runs at all: not for a timer, not to have a look.
 #[test]
 fn a_server_with_idle_connections_never_wakes() {
-    let server = Server::start_on(Server::core_count(2), &format!("{OPEN}ping_interval = \"1h\"\n"));
+    let server = Server::start_on(Server::core_count(2), OPEN);
     let bare: Vec<Client> = (0..250).map(|_| Client::echo(&server)).collect();
     let mut sessions: Vec<Session> = (0..250).map(|_| Session::start(&server)).collect();
     for (at, session) in sessions.iter_mut().enumerate() {

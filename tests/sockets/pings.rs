@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[test]
 fn who_answers_pings_stays_and_who_does_not_is_closed_with_3012() {
     const BEATS: usize = 3;
-    let server = Server::start(&format!("{OPEN}ping_interval = \"1s\"\npong_timeout = \"700ms\"\n"));
+    let server = Server::start(&pinged("1s", "700ms"));
     let mut answering = Session::start(&server).client;
     let mut framed = Client::echo(&server);
     let mut mute = Session::start(&server).client;
@@ -35,7 +35,7 @@ fn pings_of_those_who_came_together_are_spread() {
     const CLIENTS: usize = 200;
     /// The server's own resolution.
     const TICK_MS: u64 = 64;
-    let server = Server::start(&format!("{OPEN}ping_interval = \"4s\"\npong_timeout = \"3s\"\n"));
+    let server = Server::start(&pinged("4s", "3s"));
     let mut sessions: Vec<Session> =
         (0..CLIENTS).map(|_| Session::over(Client::upgraded(&server, PATH))).collect();
     let commands: Vec<u64> =
@@ -52,4 +52,8 @@ fn pings_of_those_who_came_together_are_spread() {
     assert!(ticks.values().all(|&count| count < CLIENTS / 4), "{ticks:?}");
     drop(sessions);
     server.settled();
+}
+
+fn pinged(interval: &str, patience: &str) -> String {
+    format!("{OPEN}pong_timeout = \"{patience}\"\n").replace("\"1h\"", &format!("\"{interval}\""))
 }

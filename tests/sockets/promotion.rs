@@ -3,13 +3,14 @@
 use crate::support::client::Client;
 use crate::support::frame::{BINARY, TEXT, masked};
 use crate::support::server::Server;
+use crate::support::session::OPEN;
 use crate::support::wait::pause;
 use ringway::sys::clock;
 use std::time::Duration;
 
 #[test]
 fn a_busy_connection_becomes_hot_and_a_quiet_one_is_parked_again() {
-    let server = Server::echo("");
+    let server = Server::start(OPEN);
     let mut idle = Client::echo(&server);
     let mut busy = Client::echo(&server);
     for round in 1..=2 {
@@ -30,23 +31,27 @@ fn a_busy_connection_becomes_hot_and_a_quiet_one_is_parked_again() {
     server.settled();
 }
 
-/// Nobody waits for an answer, so the switch falls between, and inside of, messages.
+/// More is on its way whenever an answer comes, so the switch falls between, and inside of, messages.
 #[test]
 fn nothing_is_lost_while_a_connection_becomes_hot() {
     const CLIENTS: usize = 100;
-    const MESSAGES: usize = 60;
-    let server = Server::echo("");
+    const BURSTS: usize = 15;
+    const BURST: usize = 4;
+    let server = Server::start(OPEN);
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::echo(&server)).collect();
-    for message in 0..MESSAGES {
-        for (at, client) in clients.iter_mut().enumerate() {
-            let bytes = masked(BINARY, &numbered(at, message));
-            let (start, end) = bytes.split_at(at * 7 % bytes.len());
-            client.send(start);
-            client.send(end);
-        }
-    }
     for (at, client) in clients.iter_mut().enumerate() {
-        (0..MESSAGES).for_each(|message| client.expect(BINARY, &numbered(at, message)));
+        for burst in 0..BURSTS {
+            for message in burst * BURST..(burst + 1) * BURST {
+                let bytes = masked(BINARY, &numbered(at, message));
+                let (start, end) = bytes.split_at(at * 7 % bytes.len());
+                client.send(start);
+                client.send(end);
+            }
+            client.expect(BINARY, &numbered(at, burst));
+        }
+        for message in BURSTS..BURSTS * BURST {
+            client.expect(BINARY, &numbered(at, message));
+        }
     }
     server.wait_for("promoted_total", CLIENTS as u64);
     drop(clients);
@@ -57,7 +62,7 @@ fn nothing_is_lost_while_a_connection_becomes_hot() {
 #[test]
 fn nothing_is_lost_while_a_connection_is_parked() {
     const CLIENTS: usize = 400;
-    let server = Server::echo("");
+    let server = Server::start(OPEN);
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::echo(&server)).collect();
     for _ in 0..12 {
         for client in &mut clients {

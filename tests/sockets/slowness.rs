@@ -65,8 +65,8 @@ fn memory_of_slow_readers_is_free_again() {
     const WAVES: u64 = 4;
     const CLIENTS: u64 = 30;
     const QUEUE: u64 = 2 * MIB;
-    let config = format!("[client]\nqueue_max_size = {QUEUE}\n[websocket]\nclose_timeout = \"200ms\"\n");
-    let server = Server::echo(&config);
+    let config = format!("{OPEN}queue_max_size = {QUEUE}\n[websocket]\nclose_timeout = \"200ms\"\n");
+    let server = Server::start(&config);
     let before = resident_bytes(server.pid());
     let message = masked(BINARY, &vec![7; 60_000]);
     for wave in 1..=WAVES {

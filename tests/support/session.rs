@@ -159,10 +159,10 @@ impl Session {
     }
 }
 
-/// Everything that an anonymous client may want to do.
+/// Everything that an anonymous client may want to do, undisturbed by pings. Further options of `[client]` may follow.
 pub const OPEN: &str = "[channel.without_namespace]\npresence = true\n\
     allow_presence_for_client = true\nallow_presence_for_anonymous = true\n\
     allow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\n\
     allow_publish_for_client = true\nallow_publish_for_anonymous = true\n\
     [routes]\necho = true\n\
-    [client]\nallow_anonymous_connect_without_token = true\n";
+    [client]\nallow_anonymous_connect_without_token = true\nping_interval = \"1h\"\n";
