@@ -50,14 +50,14 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn new(station: &Station, alarm: &Doorbell, now: Moment) -> Result<Self, NotReady> {
+    pub(super) fn new(station: &Station, now: Moment) -> Result<Self, NotReady> {
         let options = RingOptions {
             submissions: limits::SUBMISSION_COUNT,
             completions: limits::COMPLETION_COUNT,
             buffers: limits::RECV_BUFFER_COUNT,
             buffer_bytes: limits::RECV_BUFFER_BYTES,
         };
-        let mut ring = Ring::new(options, alarm.as_fd()).map_err(NotReady::Ring)?;
+        let mut ring = Ring::new(options, station.mail.alarm().as_fd()).map_err(NotReady::Ring)?;
         ring.watch(station.mail.bell().as_fd());
         let listener = socket::listen(station.listen, limits::BACKLOG).map_err(NotReady::Listen)?;
         ring.accept(listener.as_fd());

@@ -3,8 +3,8 @@
 //! One turn: reap completions until the kernel has no more, take the mail, fire the timers, then drain the shard and
 //! submit once. Everything that a connection is owed at the end of the turn leaves in one send.
 //!
-//! A core with nothing to do naps in its ring, then sleeps in glommio on an alarm that the ring rings. Mail wakes both:
-//! its bell is watched by the ring. The ring descriptor itself is never polled: with deferred task work its wake-ups
+//! A core with nothing to do naps in its ring, then sleeps in glommio on an alarm that the ring rings. Mail wakes it in
+//! both places: the ring watches its bell, and the alarm is rung beside it. The ring descriptor itself is never polled: with deferred task work its wake-ups
 //! would be lost.
 
 use super::io::Io;
@@ -13,7 +13,6 @@ use crate::shard::mail::Mail;
 use crate::shard::{Input, Shard};
 use crate::stats::Published;
 use crate::sys::clock;
-use crate::sys::doorbell::Doorbell;
 use crate::sys::mailbox::{Inbox, Mailbox};
 use crate::sys::park::Parking;
 use crate::sys::ring::Completion;
@@ -48,8 +47,6 @@ pub(super) async fn run(station: Station) -> Result<()> {
 struct Uring {
     shard: Shard,
     io: Io,
-    /// Rung by the ring whenever completions wait: what glommio sleeps on.
-    alarm: Doorbell,
     mail: Inbox<Mail>,
     cores: Vec<Mailbox<Mail>>,
     entry: Entry,
@@ -75,13 +72,11 @@ enum Reaped {
 impl Uring {
     fn new(station: Station) -> std::result::Result<(Self, Parking), NotReady> {
         let now = clock::now();
-        let alarm = Doorbell::new().map_err(|error| NotReady::Ring(error.into()))?;
-        let parking = Parking::new(&alarm).map_err(|error| NotReady::Ring(error.into()))?;
-        let io = Io::new(&station, &alarm, now)?;
+        let parking = Parking::new(station.mail.alarm()).map_err(|error| NotReady::Ring(error.into()))?;
+        let io = Io::new(&station, now)?;
         let driver = Self {
             shard: Shard::new(station.shard, now),
             io,
-            alarm,
             mail: station.mail,
             cores: station.cores,
             entry: station.entry,
@@ -215,7 +210,7 @@ impl Uring {
     async fn sleep(&mut self, parking: &Parking) -> Result<()> {
         if !self.io.ring.nap(NAP_MAX)? {
             // Whatever rang until here has been served; what rings from here on is not missed.
-            self.alarm.silence();
+            self.mail.alarm().silence();
             if !self.io.ring.is_ready() {
                 parking.sleep().await?;
             }

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 /// Creates a queue of at most `count_max` letters.
 pub fn mailbox<T>(count_max: usize) -> rustix::io::Result<(Mailbox<T>, Inbox<T>)> {
     let (sender, receiver) = bounded(count_max);
-    let bell = Doorbell::new()?;
+    let (bell, alarm) = (Doorbell::new()?, Doorbell::new()?);
     let asleep = Arc::new(AtomicBool::new(false));
-    let mailbox = Mailbox { sender, bell: bell.clone(), asleep: Arc::clone(&asleep) };
-    Ok((mailbox, Inbox { receiver, bell, asleep }))
+    let mailbox = Mailbox { sender, bell: bell.clone(), alarm: alarm.clone(), asleep: Arc::clone(&asleep) };
+    Ok((mailbox, Inbox { receiver, bell, alarm, asleep }))
 }
 
 /// The sending side; any number of threads.
@@ -22,12 +22,18 @@ pub fn mailbox<T>(count_max: usize) -> rustix::io::Result<(Mailbox<T>, Inbox<T>)
 pub struct Mailbox<T> {
     sender: Sender<T>,
     bell: Doorbell,
+    alarm: Doorbell,
     asleep: Arc<AtomicBool>,
 }
 
 impl<T> Clone for Mailbox<T> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), bell: self.bell.clone(), asleep: Arc::clone(&self.asleep) }
+        Self {
+            sender: self.sender.clone(),
+            bell: self.bell.clone(),
+            alarm: self.alarm.clone(),
+            asleep: Arc::clone(&self.asleep),
+        }
     }
 }
 
@@ -39,7 +45,7 @@ impl<T> Mailbox<T> {
         })?;
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
-            self.bell.ring();
+            self.ring();
         }
         Ok(())
     }
@@ -47,6 +53,7 @@ impl<T> Mailbox<T> {
     /// Wakes the owner without a letter.
     pub fn ring(&self) {
         self.bell.ring();
+        self.alarm.ring();
     }
 
     /// Letters waiting now; a figure for people.
@@ -60,6 +67,7 @@ impl<T> Mailbox<T> {
 pub struct Inbox<T> {
     receiver: Receiver<T>,
     bell: Doorbell,
+    alarm: Doorbell,
     asleep: Arc<AtomicBool>,
 }
 
@@ -91,6 +99,12 @@ impl<T> Inbox<T> {
     pub fn bell(&self) -> &Doorbell {
         &self.bell
     }
+
+    /// Rings whenever the bell does, for an owner that sleeps in two places. It is rung directly and not by whoever
+    /// watches the bell, because Linux loses the signal of an eventfd that is caused by the write to another one.
+    pub fn alarm(&self) -> &Doorbell {
+        &self.alarm
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +133,8 @@ mod tests {
         let mut count = [0_u8; 8];
         rustix::io::read(inbox.bell(), &mut count).unwrap();
         assert_eq!(u64::from_ne_bytes(count), 1);
+        rustix::io::read(inbox.alarm(), &mut count).unwrap();
+        assert_eq!(u64::from_ne_bytes(count), 1, "the alarm rings beside the bell");
     }
 
     #[test]
