@@ -1,5 +1,6 @@
 //! Running out of receive buffers.
 
+use crate::promotion::make_hot;
 use crate::support::client::Client;
 use crate::support::frame::{BINARY, masked};
 use crate::support::server::Server;
@@ -16,12 +17,8 @@ fn a_core_without_buffers_serves_every_hot_connection_to_the_last_byte() {
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::echo(&server)).collect();
     for client in &mut clients {
         client.set_send_buffer(4 * LEN);
-        for _ in 0..12 {
-            client.send(&masked(BINARY, b"busy"));
-            client.expect(BINARY, b"busy");
-        }
     }
-    server.wait_for("promoted_total", CLIENTS as u64);
+    make_hot(&server, &mut clients);
     for round in 0..3 {
         server.signal(Signal::STOP);
         for (at, client) in clients.iter_mut().enumerate() {

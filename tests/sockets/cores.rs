@@ -3,12 +3,16 @@
 use crate::support::client::Client;
 use crate::support::server::Server;
 use crate::support::session::{OPEN, PATH, Publication, Session};
+use crate::support::wait::pause;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::thread;
+use std::time::Duration;
 
 const CHANNELS: [&str; 5] = ["red", "green", "blue", "black", "white"];
 const END: &str = "end";
+/// Long after a core that has nothing to do has gone to sleep.
+const SILENCE: Duration = Duration::from_millis(150);
 
 #[test]
 fn all_subscribers_of_all_cores_see_one_order_without_hole_or_repetition() {
@@ -54,6 +58,30 @@ fn all_subscribers_of_all_cores_see_one_order_without_hole_or_repetition() {
     }
     drop(subscribers);
     assert_eq!(orders.len(), CHANNELS.len());
+    gone(&server);
+}
+
+/// The first word after a silence finds both cores in their deepest sleep.
+#[test]
+fn mail_wakes_a_core_that_sleeps() {
+    let server = Server::start_on(Server::core_count(2), OPEN);
+    // Channels are owned by either core, and connections land on either.
+    let mut sessions: Vec<Session> = (0..8).map(|_| Session::start(&server)).collect();
+    for session in &mut sessions {
+        for channel in CHANNELS {
+            session.subscribe(channel);
+        }
+    }
+    for round in 0..10 {
+        pause(SILENCE);
+        for (at, channel) in CHANNELS.into_iter().enumerate() {
+            sessions[(round + at) % 8].publish(channel, &json!(round));
+            for session in &mut sessions {
+                assert_eq!(session.publication().data, round);
+            }
+        }
+    }
+    drop(sessions);
     gone(&server);
 }
 
