@@ -224,7 +224,7 @@ pub const OPTIONS: &[Entry] = &[
         None,
         OPEN,
         |c| &mut c.channel.without_namespace.presence,
-        "Keeps who is subscribed to a channel.",
+        "Answers who is subscribed to a channel.",
     ),
     switch(
         "channel.without_namespace.allow_subscribe_for_client",
