@@ -110,7 +110,7 @@ impl Channel {
         if self.members.capacity() > 64 && self.members.len() < self.members.capacity() / 4 {
             self.members.shrink_to(self.members.len() * 2);
         }
-        Left { moved: self.members.get(index).copied(), unlink: self.unlink(owned) }
+        Left { moved: self.members.get(index).copied(), unlink: self.unlink_if_deserted(owned) }
     }
 
     pub(super) fn stop_waiting(&mut self, member: Member) {
@@ -122,17 +122,14 @@ impl Channel {
         std::mem::take(&mut self.members)
     }
 
-    fn unlink(&mut self, owned: bool) -> bool {
+    /// Takes the link down if nobody here needs it. True: the owner has to be told.
+    pub(super) fn unlink_if_deserted(&mut self, owned: bool) -> bool {
         let deserted = self.members.is_empty() && self.waiters.is_empty();
         if owned || !deserted || self.link != Link::Up {
             return false;
         }
         self.link = Link::Down;
         true
-    }
-
-    pub(super) fn unlink_if_deserted(&mut self, owned: bool) -> bool {
-        self.unlink(owned)
     }
 
     pub(super) fn add_remote(&mut self, core: CoreId) {

@@ -38,6 +38,7 @@ use crate::hub::Hub;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
+use crate::proto::Codec;
 use crate::stats::Stats;
 use crate::time::Moment;
 use crate::ws::{self, Opcode, Pool, ReadOptions, Role};
@@ -91,7 +92,9 @@ struct Cork {
 impl Shard {
     pub fn new(options: ShardOptions, now: Moment) -> Self {
         let mut ping = Vec::new();
-        ws::append_frame(&mut ping, Opcode::Text, b"{}");
+        let mut text = Vec::new();
+        Codec::Json.encode_ping(&mut text);
+        ws::append_frame(&mut ping, Opcode::Text, &text);
         let mut native_ping = Vec::new();
         ws::append_frame(&mut native_ping, Opcode::Ping, b"");
         Self {
@@ -116,7 +119,7 @@ impl Shard {
             slow: Vec::new(),
             fired: Vec::new(),
             outputs: Vec::new(),
-            text: Vec::new(),
+            text,
             ping: Payload::new(ping),
             native_ping: Payload::new(native_ping),
             is_draining: false,
