@@ -30,7 +30,7 @@ impl ConnId {
 pub struct ChannelId(pub u32);
 
 /// Client id of the client protocol: a version 4 UUID, assigned at connect.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub [u8; 16]);
 
 impl ClientId {
@@ -39,6 +39,23 @@ impl ClientId {
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         Self(bytes)
+    }
+
+    /// Reads the canonical text form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|&at| bytes[at] != b'-') {
+            return None;
+        }
+        let mut out = [0; 16];
+        let digits = bytes.iter().filter(|&&byte| byte != b'-');
+        let mut count = 0;
+        for (at, &digit) in digits.enumerate() {
+            let value = (digit as char).to_digit(16)? as u8;
+            *out.get_mut(at / 2)? |= if at % 2 == 0 { value << 4 } else { value };
+            count = at + 1;
+        }
+        (count == 32).then_some(Self(out))
     }
 
     /// The canonical text form, 36 ASCII bytes, without an allocation.
@@ -82,5 +99,14 @@ mod tests {
         assert_eq!(id.to_string(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
         let id = ClientId::from_random([0x01; 16]);
         assert_eq!(id.to_string(), "01010101-0101-4101-8101-010101010101");
+        assert_eq!(ClientId::parse(&id.to_string()), Some(id));
+        for bad in [
+            "",
+            "01010101-0101-4101-8101-01010101010",
+            "0101010100101041010810100101010101010",
+            "0x010101-0101-4101-8101-010101010101",
+        ] {
+            assert_eq!(ClientId::parse(bad), None, "{bad}");
+        }
     }
 }

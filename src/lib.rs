@@ -17,6 +17,7 @@ pub mod limits;
 pub mod pages;
 pub mod payload;
 pub mod proto;
+pub mod publication;
 pub mod server;
 pub mod shard;
 pub mod sim;

@@ -70,6 +70,10 @@ pub const CHANNELS_PER_CLIENT_MAX: u32 = 128;
 /// From a request to another core (or, later, a broker) to its reply. Beyond: error 100, temporary.
 pub const ENGINE_MS_MAX: u64 = 5_000;
 
+/// From a call of the server API on a core to its outcome. Longer than `ENGINE_MS_MAX`: a core that waits for an engine
+/// answers first.
+pub const CALL_MS_MAX: u64 = 6_000;
+
 // Driver.
 
 /// Accept queue of each listener; the kernel caps it at `net.core.somaxconn`.
@@ -104,6 +108,7 @@ const _: () = assert!(REQUEST_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a request line 
 const _: () = assert!(HEADER_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a header line of legal length fits a head");
 const _: () =
     assert!(CLOSE_REASON_BYTES_MAX + 2 == CONTROL_BYTES_MAX as usize, "code and reason fill a control frame");
+const _: () = assert!(ENGINE_MS_MAX < CALL_MS_MAX, "an engine's own deadline comes before that of a call");
 const _: () = assert!(MESSAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "an empty outbox takes any message");
 const _: () = assert!(
     COMPLETION_COUNT >= 4 * SUBMISSION_COUNT,

@@ -7,13 +7,16 @@
 use crate::cli::banner::{BannerFacts, banner};
 use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
-use crate::control::{self, Control, ControlError, ControlOptions, Handover, Lifecycle, NodeView, Phase};
+use crate::control::{
+    self, Control, ControlError, ControlOptions, Cores, Handover, Lifecycle, Line, NodeView, Phase,
+};
 use crate::driver::{Admissions, Core, NotReady, Roll, Station};
 use crate::fatal::Fatal;
 use crate::http::OriginPolicy;
 use crate::ids::CoreId;
 use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT, SURPLUS_DESCRIPTOR_COUNT};
 use crate::shard::mail::Mail;
+use crate::shard::memo::Memo;
 use crate::shard::{ChannelPolicy, Permission, ShardOptions};
 use crate::stats::Published;
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
@@ -87,6 +90,7 @@ struct Node {
     mailboxes: Vec<Mailbox<Mail>>,
     inboxes: Vec<Inbox<Mail>>,
     handovers: (Mailbox<Handover>, Inbox<Handover>),
+    memos: (Mailbox<Memo>, Inbox<Memo>),
     published: Vec<Arc<Published>>,
     lifecycle: Arc<Lifecycle>,
 }
@@ -103,6 +107,7 @@ impl Node {
             mailboxes,
             inboxes,
             handovers: mailbox(HANDOVER_COUNT_MAX)?,
+            memos: mailbox(MEMO_COUNT_MAX)?,
             published: (0..count).map(|_| Arc::default()).collect(),
             lifecycle: Arc::default(),
         })
@@ -115,7 +120,8 @@ impl Node {
         admissions: &Arc<Admissions>,
         roll: &Roll,
     ) -> Result<(Control, Vec<Core>), Fatal> {
-        let Self { mailboxes, inboxes, handovers: (to_control, handovers), published, lifecycle } = self;
+        let Self { mailboxes, inboxes, handovers: (to_control, handovers), .. } = self;
+        let Self { memos: (to_desk, memos), published, lifecycle, .. } = self;
         let options = ControlOptions {
             internal: config.listen.internal,
             pages: config.routes.pages,
@@ -129,10 +135,11 @@ impl Node {
             lifecycle: Arc::clone(&lifecycle),
         };
         let stop = drain(mailboxes.clone(), config.shutdown.drain_window);
-        let control = control::spawn(options, view, handovers, stop).map_err(control_fatal)?;
+        let hash_seed = entropy::seed();
+        let line = Line { cores: Cores::new(mailboxes.clone(), hash_seed), memos };
+        let control = control::spawn(options, view, handovers, line, stop).map_err(control_fatal)?;
 
         let (ready, started) = bounded(config.cores.len());
-        let hash_seed = entropy::seed();
         let mut cores = Vec::with_capacity(config.cores.len());
         for (index, mail) in inboxes.into_iter().enumerate() {
             let cpu = config.cores.get(index).copied().unwrap_or_default();
@@ -143,6 +150,7 @@ impl Node {
                 mail,
                 cores: mailboxes.clone(),
                 control: to_control.clone(),
+                memos: to_desk.clone(),
                 published: published.get(index).map(Arc::clone).unwrap_or_default(),
                 admissions: Arc::clone(admissions),
                 entry: roll.entry(CoreId(index as u16)),
@@ -267,3 +275,5 @@ fn control_fatal(error: ControlError) -> Fatal {
 
 /// Plain HTTP connections on their way to the control plane.
 const HANDOVER_COUNT_MAX: usize = 1024;
+/// Memos of the cores on their way to the control plane; beyond, cores keep them.
+const MEMO_COUNT_MAX: usize = 16 * 1024;

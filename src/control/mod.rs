@@ -2,10 +2,12 @@
 //!
 //! Plain HTTP connections come in from the shards with the bytes already read; probes and scrapers come to the internal
 //! port; signals begin the stop. Invariant: the thread wakes for an event, never on a timer while nothing happens, and no
-//! event of it is on the path of a delivery. It must never know a shard: it sees published figures and a closure.
+//! event of it is on the path of a delivery. It knows shards by their mail only.
 
+mod cores;
 mod handover;
 mod http;
+mod inlet;
 mod internal;
 mod lifecycle;
 mod metrics;
@@ -17,11 +19,13 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
+pub use cores::{Cores, MemoInbox};
 pub use handover::Handover;
 pub use lifecycle::{Lifecycle, Phase};
 
 use crate::stats::Published;
 use crate::sys::mailbox::Inbox;
+use cores::{Desks, Memos};
 use handover::Handovers;
 use http::{Bounds, Server, Traffic};
 use metrics::Metrics;
@@ -34,7 +38,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +63,13 @@ pub struct NodeView {
     /// What moves the bytes: "io_uring" or "epoll".
     pub driver: &'static str,
     pub lifecycle: Arc<Lifecycle>,
+}
+
+/// Both directions between the control plane and the cores.
+#[derive(Debug)]
+pub struct Line {
+    pub cores: Arc<Cores>,
+    pub memos: MemoInbox,
 }
 
 #[derive(Debug, Error)]
@@ -97,15 +108,17 @@ pub fn spawn(
     options: ControlOptions,
     view: NodeView,
     handovers: Inbox<Handover>,
+    line: Line,
     stop: impl FnOnce() + Send + 'static,
 ) -> Result<Control, ControlError> {
-    spawn_bounded(options, view, handovers, stop, Bounds::PUBLIC)
+    spawn_bounded(options, view, handovers, line, stop, Bounds::PUBLIC)
 }
 
 fn spawn_bounded(
     options: ControlOptions,
     view: NodeView,
     handovers: Inbox<Handover>,
+    line: Line,
     stop: impl FnOnce() + Send + 'static,
     bounds: Bounds,
 ) -> Result<Control, ControlError> {
@@ -122,6 +135,8 @@ fn spawn_bounded(
         let metrics = Metrics::new(view.clone(), options.version, Arc::clone(&traffic));
         let plane = Plane {
             handovers: Handovers::new(handovers).map_err(ControlError::Reactor)?,
+            cores: line.cores,
+            memos: Memos::new(line.memos).map_err(ControlError::Reactor)?,
             signals: Signals::new().map_err(ControlError::Reactor)?,
             public: Server::new(
                 routes::public(options.pages),
@@ -154,6 +169,8 @@ fn spawn_bounded(
 /// Everything that the thread owns.
 struct Plane {
     handovers: Handovers,
+    cores: Arc<Cores>,
+    memos: Memos,
     signals: Signals,
     public: Server,
     internal: Server,
@@ -171,11 +188,15 @@ impl Plane {
         stop: impl FnOnce() + Send + 'static,
     ) {
         runtime.block_on(async move {
+            let (asks, _) = mpsc::unbounded_channel();
+            let (events, _) = mpsc::unbounded_channel();
+            let desks = Desks { asks, events };
             tokio::select! {
                 _ = follow.wait_for(|phase| *phase == Phase::Stopped) => {}
                 _ = internal::run(&self.listener, &self.internal) => {}
                 // A reactor that refuses the doorbell costs the pages, not the node: the rest goes on.
-                () = async { self.handovers.run(&self.public).await; std::future::pending().await } => {}
+                () = async { handover::run(&self.handovers, &self.public).await; std::future::pending().await } => {}
+                () = async { self.cores.run(&self.memos, &desks).await; std::future::pending().await } => {}
                 _ = signals::run(self.signals, &self.lifecycle, &self.phase, self.stop_max, stop) => {}
             }
             let _ = timeout(FINISH_MAX, async { tokio::join!(self.public.finish(), self.internal.finish()) })

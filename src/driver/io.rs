@@ -11,6 +11,7 @@ use crate::control::Handover;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
+use crate::shard::memo::Memo;
 use crate::shard::{Input, Output, Shard};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::mailbox::Mailbox;
@@ -19,6 +20,7 @@ use crate::sys::socket;
 use crate::time::Moment;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// See the module.
@@ -29,6 +31,9 @@ pub(super) struct Io {
     pub(super) sockets: Sockets,
     pub(super) listener: Option<OwnedFd>,
     control: Mailbox<Handover>,
+    memos: Mailbox<Memo>,
+    /// Memos that found the control plane's mailbox full.
+    kept_memos: VecDeque<Memo>,
     pub(super) admissions: Arc<Admissions>,
     pub(super) accepting: Accepting,
     /// The next pause, longer each time in a row.
@@ -68,6 +73,8 @@ impl Io {
             sockets: Sockets::default(),
             listener: Some(listener),
             control: station.control.clone(),
+            memos: station.memos.clone(),
+            kept_memos: VecDeque::new(),
             admissions: Arc::clone(&station.admissions),
             accepting: Accepting::Armed,
             accept_pause_ms: limits::ACCEPT_PAUSE_MS_MIN,
@@ -90,6 +97,17 @@ impl Io {
     /// Connections that are gone, for the shard to hear.
     pub(super) fn take_closed(&mut self) -> Vec<ConnId> {
         std::mem::take(&mut self.closed)
+    }
+
+    /// Posts what waits for the control plane, in order, as far as its mailbox takes it. True if something had to stay.
+    pub(super) fn post_memos(&mut self) -> bool {
+        while let Some(memo) = self.kept_memos.pop_front() {
+            if let Err(memo) = self.memos.post(memo) {
+                self.kept_memos.push_front(memo);
+                return true;
+            }
+        }
+        false
     }
 
     /// The drain is over.
@@ -126,6 +144,7 @@ impl Io {
                 self.handovers.push((conn, received));
                 self.begin_exit(conn, Exit::HandOver);
             }
+            Output::Memo(memo) => self.kept_memos.push_back(memo),
             Output::StopAccepting => self.stop_accepting(),
             Output::Finished => self.is_finished = true,
         }

@@ -17,6 +17,7 @@ pub use roll::{Entry, Roll};
 use crate::control::Handover;
 use crate::shard::ShardOptions;
 use crate::shard::mail::Mail;
+use crate::shard::memo::Memo;
 use crate::stats::Published;
 use crate::sys::mailbox::{Inbox, Mailbox};
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
@@ -34,6 +35,7 @@ pub struct Station {
     /// Mailboxes of all cores, by core.
     pub cores: Vec<Mailbox<Mail>>,
     pub control: Mailbox<Handover>,
+    pub memos: Mailbox<Memo>,
     pub published: Arc<Published>,
     pub admissions: Arc<Admissions>,
     pub entry: Entry,

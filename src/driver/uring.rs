@@ -184,6 +184,7 @@ impl Uring {
             Some(mailbox) => mailbox.post(mail),
             None => Err(mail),
         });
+        self.is_mail_blocked |= self.io.post_memos();
         is_busy
     }
 

@@ -37,12 +37,21 @@ impl Seating {
     }
 
     pub(super) fn owner(&self, name: &str) -> CoreId {
-        // The upper bits: the lower ones choose the bucket of the name table, and would leave it half empty.
-        CoreId(((self.hash(name) >> 40) % u64::from(self.core_count)) as u16)
+        seat_of(self.hash(name), self.core_count)
     }
 
     pub(super) fn seat(&self, name: &str) -> Seat {
         let owner = self.owner(name);
         if owner == self.core { Seat::Here } else { Seat::Core(owner) }
     }
+}
+
+/// The owner of a channel, for those who are on no core.
+pub fn owner_of(name: &str, core_count: u16, hash_seed: u64) -> CoreId {
+    seat_of(FixedState::with_seed(hash_seed).hash_one(name), core_count.max(1))
+}
+
+fn seat_of(hash: u64, core_count: u16) -> CoreId {
+    // The upper bits: the lower ones choose the bucket of the name table, and would leave it half empty.
+    CoreId(((hash >> 40) % u64::from(core_count)) as u16)
 }

@@ -13,7 +13,7 @@ mod registry;
 mod tests;
 
 pub use channel::{Joined, Left};
-pub use engine::Seat;
+pub use engine::{Seat, owner_of};
 pub use fanout::Sink;
 pub use registry::Hub;
 

@@ -121,6 +121,9 @@ impl Shard {
                 self.letters.tell(from, Mail::Counted { request, people });
             }
             Mail::Counted { request, people } => self.counted(request, people),
+            Mail::Call { call, what } => self.called(call, *what),
+            Mail::Answer { request, answer } => self.asked(request, *answer),
+            Mail::Stream { stream, input } => self.streamed(stream, input),
             Mail::Drain { window } => self.start_drain(window),
         }
     }

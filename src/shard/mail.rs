@@ -1,6 +1,9 @@
 //! Letters between cores. Per pair of cores they arrive in the order of posting; that order is what keeps the
 //! publications of a channel in order and behind the answer that linked a core to it.
 
+use super::ask::Answer;
+use super::call::{Call, CallId};
+use super::stream::{StreamId, StreamInput};
 use crate::ids::{ClientId, CoreId};
 use crate::payload::Parcel;
 use std::sync::Arc;
@@ -53,6 +56,21 @@ pub enum Mail {
         request: RequestId,
         people: Vec<Person>,
     },
+    /// From the control plane: answer with `Memo::Answered`.
+    Call {
+        call: CallId,
+        what: Box<Call>,
+    },
+    /// From the control plane, to an earlier `Memo::Ask`.
+    Answer {
+        request: RequestId,
+        answer: Box<Answer>,
+    },
+    /// From the control plane, about a connection whose HTTP it speaks.
+    Stream {
+        stream: StreamId,
+        input: StreamInput,
+    },
     /// Close every client, spread over `window`, and accept no more.
     Drain {
         window: Duration,
@@ -60,7 +78,7 @@ pub enum Mail {
 }
 
 /// Names a request of the asking core until it is answered or given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(pub u64);
 
 #[derive(Debug)]

@@ -7,7 +7,10 @@
 //! Split by event: `handshake` (heads), `reading` (frames), `commands`, `subscribing`, `publishing`, `census` (client
 //! protocol), `linking` and `letters` (mail), `beats` (deadlines), `closing`, `flushing`.
 
+pub mod ask;
 mod beats;
+pub mod call;
+mod calling;
 mod census;
 mod closing;
 mod commands;
@@ -17,6 +20,7 @@ mod handshake;
 mod letters;
 mod linking;
 pub mod mail;
+pub mod memo;
 pub mod options;
 mod port;
 mod publishing;
@@ -24,6 +28,7 @@ mod random;
 mod rate;
 mod reading;
 mod requests;
+pub mod stream;
 mod subscribing;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //! Contract: after any number of `handle` and `advance`, one full `drain` before the driver sleeps.
 
 use super::mail::Mail;
+use super::memo::Memo;
 use crate::ids::ConnId;
 use crate::payload::Payload;
 
@@ -41,6 +42,8 @@ pub enum Output {
     Close { conn: ConnId },
     /// Stop reading and give the socket with these bytes to the control plane; answer with `Closed`.
     HandOver { conn: ConnId, received: Vec<u8> },
+    /// For the control plane. It must arrive: a driver keeps it until there is room.
+    Memo(Memo),
     /// Stop accepting: the node drains.
     StopAccepting,
     /// The last connection has gone and no more will come.

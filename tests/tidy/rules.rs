@@ -5,7 +5,7 @@ use super::source::{Source, has_word};
 /// From the ground up. A module may import what stands on a lower line, and its own kind only on the last.
 const LAYERS: &[&[&str]] = &[
     &["ids", "limits", "time"],
-    &["pages", "payload", "stats"],
+    &["pages", "payload", "publication", "stats"],
     &["http", "proto", "sys", "ws"],
     &["conn", "hub"],
     &["shard"],

@@ -6,7 +6,7 @@ mod probes;
 mod signals;
 
 use super::http::Bounds;
-use super::{Control, ControlOptions, Handover, Lifecycle, NodeView, spawn_bounded};
+use super::{Control, ControlOptions, Cores, Handover, Lifecycle, Line, NodeView, spawn_bounded};
 use crate::stats::{Published, Stats};
 use crate::sys::mailbox::{Mailbox, mailbox};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -40,7 +40,7 @@ impl Node {
             driver: "io_uring",
             lifecycle: Arc::clone(&lifecycle),
         };
-        let control = spawn_bounded(options(PATIENCE), view, inbox, || {}, bounds).unwrap();
+        let control = spawn_bounded(options(PATIENCE), view, inbox, no_cores(), || {}, bounds).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Self { control: Some(control), lifecycle, published, mailbox, listener }
     }
@@ -158,4 +158,10 @@ fn get(address: SocketAddr, path: &str) -> Response {
     let mut client = Client::connect(address);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
     client.response(true)
+}
+
+/// A line to no core at all.
+fn no_cores() -> Line {
+    let (_, memos) = mailbox(1).unwrap();
+    Line { cores: Cores::new(Vec::new(), 0), memos }
 }

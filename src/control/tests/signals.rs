@@ -28,7 +28,7 @@ fn child() {
     };
     let options = options(Duration::from_millis(stop_ms.parse().unwrap()));
     let stop = || writeln!(std::io::stdout(), "\nstop").unwrap();
-    let control = spawn(options, view, inbox, stop).unwrap();
+    let control = spawn(options, view, inbox, super::no_cores(), stop).unwrap();
     lifecycle.set_ready();
     writeln!(std::io::stdout(), "\ninternal {}", control.internal).unwrap();
     // The parent's close stands for "every core has ended"; it also ends a child whose parent died.

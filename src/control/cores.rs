@@ -1,0 +1,169 @@
+//! The control plane's line to the cores: calls with answers, and memos that the cores write.
+//!
+//! Invariant: every call ends, with the outcome of each core that was asked or with `Failure::Internal` in its place
+//! after `CALL_MS_MAX`. A full mailbox fails the call at once; nothing here waits for a core.
+
+use crate::hub::owner_of;
+use crate::ids::CoreId;
+use crate::limits::CALL_MS_MAX;
+use crate::shard::ask::{Answer, Ask, AskId, Event};
+use crate::shard::call::{Call, CallId, Failure, Outcome};
+use crate::shard::mail::Mail;
+use crate::shard::memo::Memo;
+use crate::shard::stream::{StreamId, StreamInput, StreamOutput};
+use crate::sys::mailbox::{Inbox, Mailbox};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// Shared by everything on the control plane that talks to cores.
+#[derive(Debug)]
+pub struct Cores {
+    mailboxes: Vec<Mailbox<Mail>>,
+    /// The same as the shards': decides which core owns a channel.
+    hash_seed: u64,
+    next: AtomicU64,
+    waiting: Mutex<HashMap<CallId, oneshot::Sender<Outcome>>>,
+    streams: Mutex<HashMap<StreamId, mpsc::UnboundedSender<StreamOutput>>>,
+}
+
+/// Who serves what cores ask and tell.
+#[derive(Debug)]
+pub struct Desks {
+    pub asks: mpsc::UnboundedSender<(AskId, Ask)>,
+    pub events: mpsc::UnboundedSender<Event>,
+}
+
+impl Cores {
+    pub fn new(mailboxes: Vec<Mailbox<Mail>>, hash_seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            mailboxes,
+            hash_seed,
+            next: AtomicU64::new(1),
+            waiting: Mutex::default(),
+            streams: Mutex::default(),
+        })
+    }
+
+    pub fn count(&self) -> u16 {
+        self.mailboxes.len() as u16
+    }
+
+    /// A call about one channel, answered by its owner.
+    pub async fn ask_owner(&self, channel: &str, call: Call) -> Outcome {
+        self.ask(owner_of(channel, self.count(), self.hash_seed), call).await
+    }
+
+    /// A call for every core; `make` is asked for it once a core. The outcomes are in the order of cores.
+    pub async fn ask_all(&self, mut make: impl FnMut() -> Call) -> Vec<Outcome> {
+        let asked: Vec<_> = (0..self.count()).map(|core| self.begin(CoreId(core), make())).collect();
+        let mut outcomes = Vec::with_capacity(asked.len());
+        for pending in asked {
+            outcomes.push(self.end(pending).await);
+        }
+        outcomes
+    }
+
+    pub async fn ask(&self, core: CoreId, call: Call) -> Outcome {
+        self.end(self.begin(core, call)).await
+    }
+
+    /// Gives the answer back that a shard waits for. One that cannot be delivered is covered by the shard's deadline.
+    pub fn answer(&self, id: AskId, answer: Answer) {
+        let _ = self.post(id.core, Mail::Answer { request: id.request, answer: Box::new(answer) });
+    }
+
+    /// False when the core's mailbox is full: the stream is better ended.
+    pub fn stream(&self, core: CoreId, stream: StreamId, input: StreamInput) -> bool {
+        self.post(core, Mail::Stream { stream, input }).is_ok()
+    }
+
+    /// A name for a new stream, and what its core will write to it.
+    pub fn open_stream(&self) -> (StreamId, mpsc::UnboundedReceiver<StreamOutput>) {
+        let stream = StreamId(self.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).insert(stream, sender);
+        (stream, receiver)
+    }
+
+    pub fn close_stream(&self, stream: StreamId) {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).remove(&stream);
+    }
+
+    pub fn post(&self, core: CoreId, mail: Mail) -> Result<(), Mail> {
+        match self.mailboxes.get(core.index()) {
+            Some(mailbox) => mailbox.post(mail),
+            None => Err(mail),
+        }
+    }
+
+    fn begin(&self, core: CoreId, what: Call) -> (CallId, oneshot::Receiver<Outcome>) {
+        let call = CallId(self.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(call, sender);
+        if self.post(core, Mail::Call { call, what: Box::new(what) }).is_err() {
+            self.answered(call, Outcome::Failed(Failure::Internal));
+        }
+        (call, receiver)
+    }
+
+    async fn end(&self, (call, receiver): (CallId, oneshot::Receiver<Outcome>)) -> Outcome {
+        if let Ok(Ok(outcome)) = timeout(Duration::from_millis(CALL_MS_MAX), receiver).await {
+            return outcome;
+        }
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+        Outcome::Failed(Failure::Internal)
+    }
+
+    fn answered(&self, call: CallId, outcome: Outcome) {
+        if let Some(sender) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&call) {
+            // Nobody waits any more: the caller has gone.
+            let _ = sender.send(outcome);
+        }
+    }
+
+    fn write(&self, core: CoreId, stream: StreamId, output: StreamOutput) {
+        let sender =
+            self.streams.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).map(Clone::clone);
+        let is_heard = sender.is_some_and(|sender| sender.send(output).is_ok());
+        if !is_heard {
+            self.stream(core, stream, StreamInput::Gone);
+        }
+    }
+
+    /// Serves memos until it is dropped.
+    pub(super) async fn run(&self, memos: &Memos, desks: &Desks) -> std::io::Error {
+        loop {
+            for _ in 0..BATCH_COUNT_MAX {
+                let Some(memo) = memos.take() else { break };
+                match memo {
+                    Memo::Answered { core: _, call, outcome } => self.answered(call, outcome),
+                    Memo::Ask { id, ask } => {
+                        if desks.asks.send((id, ask)).is_err() {
+                            self.answer(id, Answer::Failed);
+                        }
+                    }
+                    Memo::Stream { core, stream, output } => self.write(core, stream, output),
+                    Memo::Event(event) => {
+                        // Without a desk nobody wants to know.
+                        let _ = desks.events.send(event);
+                    }
+                }
+            }
+            if let Err(error) = memos.rest().await {
+                return error;
+            }
+        }
+    }
+}
+
+pub(super) type Memos = super::inlet::Inlet<Memo>;
+
+/// The receiving end of the cores' memos, before there is a reactor.
+pub type MemoInbox = Inbox<Memo>;
+
+/// Memos taken before other tasks of this thread get their turn.
+const BATCH_COUNT_MAX: usize = 256;
