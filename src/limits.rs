@@ -74,6 +74,17 @@ pub const ENGINE_MS_MAX: u64 = 5_000;
 /// answers first.
 pub const CALL_MS_MAX: u64 = 6_000;
 
+// Requests to backends.
+
+/// Name look-up, TCP and TLS of one connection to a backend: two lost SYNs on a good network.
+pub const BACKEND_CONNECT_MS_MAX: u64 = 5_000;
+/// Head of a backend's answer, and the piece of its body that is read at once.
+pub const BACKEND_HEADER_BYTES_MAX: u32 = 64 * KIB;
+/// A connection to a backend that rests longer is closed: below the 60 s of common balancers, which close without a word.
+pub const BACKEND_IDLE_MS_MAX: u64 = 50_000;
+/// Resting connections that are kept to one backend, for the next burst.
+pub const BACKEND_IDLE_COUNT_MAX: usize = 64;
+
 // Driver.
 
 /// Accept queue of each listener; the kernel caps it at `net.core.somaxconn`.

@@ -4,6 +4,7 @@
 //! port; signals begin the stop. Invariant: the thread wakes for an event, never on a timer while nothing happens, and no
 //! event of it is on the path of a delivery. It knows shards by their mail only.
 
+pub mod client;
 mod cores;
 mod handover;
 mod http;

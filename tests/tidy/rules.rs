@@ -86,10 +86,12 @@ pub fn sans_io(source: &Source) -> Vec<String> {
 
 /// Crates that would spread if nobody looked.
 pub fn crates(source: &Source) -> Vec<String> {
-    const HOMES: [(&str, &[&str]); 8] = [
+    const HOMES: [(&str, &[&str]); 10] = [
         ("tokio", &["control"]),
         ("axum", &["control"]),
         ("hyper", &["control"]),
+        ("rustls", &["control"]),
+        ("aws_lc_rs", &["auth"]),
         ("prometheus_client", &["control"]),
         ("glommio", &["driver", "sys"]),
         ("io_uring", &["driver", "sys"]),

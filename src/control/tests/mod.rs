@@ -1,5 +1,6 @@
 //! The control plane on real sockets: a listener and a mailbox stand where a shard would.
 
+mod client;
 mod handovers;
 mod openmetrics;
 mod probes;
