@@ -4,6 +4,7 @@
 //! listen. Stop: the control plane hears the signal and mails a drain to every core; each ends when its last client
 //! has gone; then the control plane ends.
 
+use crate::channels::Permission;
 use crate::cli::banner::{BannerFacts, banner};
 use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
@@ -17,7 +18,7 @@ use crate::ids::CoreId;
 use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT, SURPLUS_DESCRIPTOR_COUNT};
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
-use crate::shard::{ChannelPolicy, Permission, ShardOptions};
+use crate::shard::{ChannelPolicy, ShardOptions};
 use crate::stats::Published;
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
 use crate::sys::rlimit::{LOCKED_MEMORY_BYTES_MIN, Limit};

@@ -34,7 +34,7 @@ mod subscribing;
 mod tests;
 mod wheel;
 
-pub use options::{ChannelPolicy, Permission, ShardOptions};
+pub use options::{ChannelPolicy, ShardOptions};
 pub use port::{Admission, Input, Output};
 
 use crate::conn::outbox::Nodes;

@@ -1,5 +1,6 @@
 //! What a shard may decide by, already checked. Shards know this and nothing of the configuration.
 
+use crate::channels::Permission;
 use crate::http::OriginPolicy;
 use crate::ids::CoreId;
 use crate::limits;
@@ -46,22 +47,6 @@ pub struct ChannelPolicy {
     pub see_presence: Permission,
 }
 
-/// `for_client` and `for_subscriber` open the door, `for_anonymous` lets users without an id through it too.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Permission {
-    pub for_client: bool,
-    pub for_subscriber: bool,
-    pub for_anonymous: bool,
-}
-
-impl Permission {
-    pub const ALL: Self = Self { for_client: true, for_subscriber: true, for_anonymous: true };
-
-    pub const fn allows(self, is_anonymous: bool, is_subscriber: bool) -> bool {
-        (self.for_client || (self.for_subscriber && is_subscriber)) && (self.for_anonymous || !is_anonymous)
-    }
-}
-
 impl ShardOptions {
     /// Everything allowed, every limit at its default: for tests and the simulator.
     pub fn open(core: CoreId, core_count: u16, seed: u64) -> Self {
@@ -93,24 +78,5 @@ impl ShardOptions {
                 see_presence: Permission::ALL,
             },
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn anonymous_users_need_a_permission_of_their_own() {
-        let permission = Permission { for_client: true, for_subscriber: false, for_anonymous: false };
-        assert!(permission.allows(false, false));
-        assert!(!permission.allows(true, true));
-    }
-
-    #[test]
-    fn subscribers_may_do_what_strangers_may_not() {
-        let permission = Permission { for_client: false, for_subscriber: true, for_anonymous: true };
-        assert!(permission.allows(true, true));
-        assert!(!permission.allows(false, false));
     }
 }

@@ -1,7 +1,8 @@
 //! A script's stage in the simulated world.
 
 use super::{Feature, Script, Stage};
-use crate::shard::{Permission, ShardOptions};
+use crate::channels::Permission;
+use crate::shard::ShardOptions;
 use crate::sim::link::Incoming;
 use crate::sim::world::{LinkId, World};
 use std::collections::BTreeMap;
