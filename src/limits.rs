@@ -67,6 +67,13 @@ pub const PONG_MS_MAX: u64 = 8_000;
 pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
 /// Subscriptions of one connection. Beyond: error 106.
 pub const CHANNELS_PER_CLIENT_MAX: u32 = 128;
+/// Publications in one answer to `history`, and in one recovery. Beyond: the page ends, the recovery fails.
+pub const HISTORY_PAGE_COUNT_MAX: u32 = 300;
+pub const RECOVERY_COUNT_MAX: u32 = 300;
+/// What a client gets beyond the end of its connection or subscription, to refresh it. Beyond: 3005, 2501.
+pub const EXPIRED_MS_MAX: u64 = 25_000;
+/// Between two comparisons of a quiet positioned subscription with its channel. A gap: 2500.
+pub const POSITION_CHECK_MS: u64 = 40_000;
 /// From a request to another core (or, later, a broker) to its reply. Beyond: error 100, temporary.
 pub const ENGINE_MS_MAX: u64 = 5_000;
 

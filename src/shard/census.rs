@@ -7,7 +7,6 @@ use super::Shard;
 use super::commands::Refused;
 use super::mail::{Mail, Person, RequestId};
 use super::requests::{Census, Kind};
-use super::subscribing::check_name;
 use crate::ids::{ConnId, CoreId};
 use crate::proto::reply::{ClientInfo, PresenceResult, PresenceStatsResult};
 use crate::proto::{Disconnect, Reject, Reply};
@@ -29,15 +28,12 @@ impl Shard {
         let Some(session) = self.session(id).filter(|_| !name.is_empty()) else {
             return Err(Disconnect::BadRequest.into());
         };
-        if name.len() > self.options.channel_name_bytes_max {
-            return Err(Reject::BadRequest.into());
-        }
-        check_name(name)?;
-        if !self.options.channels.presence {
+        let policy = self.settings.namespaces.resolve(name)?.policy;
+        if !policy.presence {
             return Err(Reject::NotAvailable.into());
         }
         let is_subscriber = self.hub.find(name).is_some_and(|channel| session.find(channel).is_some());
-        if !self.options.channels.see_presence.allows(session.user.is_empty(), is_subscriber) {
+        if !policy.see_presence.allows(session.user.is_empty(), is_subscriber) {
             return Err(Reject::PermissionDenied.into());
         }
         Ok(())

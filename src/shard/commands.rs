@@ -4,6 +4,7 @@
 //! the connection. The first command is connect and there is no second one.
 
 use super::Shard;
+use crate::channels::NameError;
 use crate::conn::session::Session;
 use crate::ids::ConnId;
 use crate::proto::command::Connect;
@@ -27,6 +28,16 @@ impl From<Reject> for Refused {
 impl From<Disconnect> for Refused {
     fn from(disconnect: Disconnect) -> Self {
         Self::Disconnect(disconnect)
+    }
+}
+
+impl From<NameError> for Refused {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::Empty => Self::Disconnect(Disconnect::BadRequest),
+            NameError::TooLong | NameError::Malformed => Self::Reject(Reject::BadRequest),
+            NameError::Unknown => Self::Reject(Reject::UnknownChannel),
+        }
     }
 }
 
@@ -67,7 +78,7 @@ impl Shard {
         if !request.token.is_empty() {
             return Err(Disconnect::InvalidToken.into());
         }
-        if !self.options.anonymous {
+        if !self.settings.access.anonymous {
             return Err(Disconnect::BadRequest.into());
         }
         let Some(session) = self.session_mut(id) else {

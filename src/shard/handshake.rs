@@ -91,7 +91,7 @@ impl Shard {
             _ => return self.admit_page(id),
         };
         let upgrade = Upgrade::check(&head)?;
-        if !self.options.origins.allows(head.origin(), head.host()) {
+        if !self.settings.origins.allows(head.origin(), head.host()) {
             return Err(Refusal::Forbidden);
         }
         self.admit(id)?;
@@ -129,7 +129,7 @@ impl Shard {
             drop(mem::replace(&mut conn.phase, phase));
         }
         if is_client {
-            self.set_due(id, self.now + self.options.stale_max);
+            self.set_due(id, self.now + self.settings.patience.stale);
         } else {
             self.start_beats(id);
         }

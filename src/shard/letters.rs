@@ -124,6 +124,7 @@ impl Shard {
             Mail::Call { call, what } => self.called(call, *what),
             Mail::Answer { request, answer } => self.asked(request, *answer),
             Mail::Stream { stream, input } => self.streamed(stream, input),
+            Mail::Settings(settings) => self.adopt(settings),
             Mail::Drain { window } => self.start_drain(window),
         }
     }

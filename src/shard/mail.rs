@@ -3,6 +3,7 @@
 
 use super::ask::Answer;
 use super::call::{Call, CallId};
+use super::settings::Settings;
 use super::stream::{StreamId, StreamInput};
 use crate::ids::{ClientId, CoreId};
 use crate::payload::Parcel;
@@ -71,6 +72,8 @@ pub enum Mail {
         stream: StreamId,
         input: StreamInput,
     },
+    /// From the control plane: these hold from now on.
+    Settings(Arc<Settings>),
     /// Close every client, spread over `window`, and accept no more.
     Drain {
         window: Duration,

@@ -28,14 +28,16 @@ mod random;
 mod rate;
 mod reading;
 mod requests;
+pub mod settings;
 pub mod stream;
 mod subscribing;
 #[cfg(test)]
 mod tests;
 mod wheel;
 
-pub use options::{ChannelPolicy, ShardOptions};
+pub use options::ShardOptions;
 pub use port::{Admission, Input, Output};
+pub use settings::Settings;
 
 use crate::conn::outbox::Nodes;
 use crate::conn::{Conn, Phase};
@@ -53,10 +55,12 @@ use letters::Letters;
 use random::Random;
 use rate::Rate;
 use requests::Requests;
+use std::sync::Arc;
 use wheel::Wheel;
 
 pub struct Shard {
     options: ShardOptions,
+    settings: Arc<Settings>,
     read: ReadOptions,
     /// The time of the turn.
     now: Moment,
@@ -102,10 +106,11 @@ impl Shard {
         ws::append_frame(&mut ping, Opcode::Text, &text);
         let mut native_ping = Vec::new();
         ws::append_frame(&mut native_ping, Opcode::Ping, b"");
+        let settings = Arc::clone(&options.settings);
         Self {
             read: ReadOptions {
                 role: Role::Server,
-                message_bytes_max: options.message_bytes_max,
+                message_bytes_max: settings.limits.message_bytes_max,
                 empty_frames_max: limits::EMPTY_FRAMES_MAX,
             },
             now,
@@ -117,7 +122,7 @@ impl Shard {
             requests: Requests::default(),
             letters: Letters::new(options.core_count, options.mail_count_max),
             random: Random::new(options.seed),
-            handshakes: options.handshake_rate.map(|per_second| Rate::new(per_second, now)),
+            handshakes: settings.limits.handshake_rate.map(|per_second| Rate::new(per_second, now)),
             gathering: Gathering::default(),
             cork: Cork::default(),
             dirty: Vec::new(),
@@ -129,15 +134,27 @@ impl Shard {
             native_ping: Payload::new(native_ping),
             is_draining: false,
             stats: Stats::default(),
+            settings,
             options,
         }
+    }
+
+    /// From here on these hold.
+    fn adopt(&mut self, settings: Arc<Settings>) {
+        self.read.message_bytes_max = settings.limits.message_bytes_max;
+        if self.settings.limits.handshake_rate != settings.limits.handshake_rate {
+            self.handshakes =
+                settings.limits.handshake_rate.map(|per_second| Rate::new(per_second, self.now));
+        }
+        self.settings = settings;
     }
 
     /// A socket was accepted. Its id is valid until `Input::Closed`.
     pub fn open(&mut self, now: Moment, admission: Admission) -> ConnId {
         self.now = now;
         self.stats.accepted += 1;
-        let patience = if self.is_draining { self.options.close_max } else { self.options.handshake_max };
+        let patience =
+            if self.is_draining { self.options.close_max } else { self.settings.patience.handshake };
         let conn = Conn {
             due: now + patience,
             is_surplus: admission == Admission::Surplus || self.is_draining,
@@ -220,7 +237,7 @@ impl Shard {
         ws::append_frame(&mut self.cork.bytes, opcode, payload);
         self.stats.messages_out += 1;
         // Many small commands can ask for large answers: the limit of the queue holds within one input, too.
-        if self.cork.bytes.len() >= self.options.outbox_bytes_max as usize {
+        if self.cork.bytes.len() >= self.settings.limits.outbox_bytes_max as usize {
             self.uncork();
         }
     }
@@ -259,7 +276,7 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        if conn.owe(&mut self.nodes, payload, self.options.outbox_bytes_max).is_err() {
+        if conn.owe(&mut self.nodes, payload, self.settings.limits.outbox_bytes_max).is_err() {
             self.slow.push(id.slot);
             return;
         }

@@ -7,7 +7,6 @@ use super::Shard;
 use super::commands::Refused;
 use super::mail::{Mail, Person, Publish as Letter};
 use super::requests::{Kind, Request};
-use super::subscribing::check_name;
 use crate::conn::outbox::Nodes;
 use crate::hub::{Member, Seat, Sink};
 use crate::ids::{ChannelId, ConnId, CoreId};
@@ -48,13 +47,10 @@ impl Shard {
         let Some(session) = self.session(id).filter(|_| !name.is_empty()) else {
             return Err(Disconnect::BadRequest.into());
         };
-        if name.len() > self.options.channel_name_bytes_max {
-            return Err(Reject::BadRequest.into());
-        }
-        check_name(name)?;
+        let policy = self.settings.namespaces.resolve(name)?.policy;
         // A subscription that waits for its channel's owner counts: commands behind it were sent in good faith.
         let is_subscriber = self.hub.find(name).is_some_and(|channel| session.find(channel).is_some());
-        if !self.options.channels.publish.allows(session.user.is_empty(), is_subscriber) {
+        if !policy.publish.allows(session.user.is_empty(), is_subscriber) {
             return Err(Reject::PermissionDenied.into());
         }
         if request.data.is_empty() || request.kind != 0 {
@@ -174,7 +170,7 @@ impl Shard {
             nodes: &mut self.nodes,
             dirty: &mut self.dirty,
             slow: &mut self.slow,
-            outbox_bytes_max: self.options.outbox_bytes_max,
+            outbox_bytes_max: self.settings.limits.outbox_bytes_max,
             refused: 0,
         };
         let count = self.hub.fan_out(channel, payload, &mut delivery);

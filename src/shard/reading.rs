@@ -59,7 +59,7 @@ impl Shard {
         if is_idle || !conn.is_open() {
             conn.message_due = None;
         } else if completed || conn.message_due.is_none() {
-            conn.message_due = Some(self.now + self.options.message_max);
+            conn.message_due = Some(self.now + self.settings.patience.message);
             self.wheel.arm(id.slot, conn.next_due());
         }
     }

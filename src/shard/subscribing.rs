@@ -53,17 +53,14 @@ impl Shard {
         if name.is_empty() {
             return Err(Disconnect::BadRequest.into());
         }
-        if name.len() > self.options.channel_name_bytes_max {
-            return Err(Reject::BadRequest.into());
-        }
+        let resolved = self.settings.namespaces.resolve(name)?;
         let is_subscribed = self.hub.find(name).is_some_and(|channel| session.find(channel).is_some());
         if session.last_want(name).map_or(is_subscribed, |want| want == Want::Subscribe) {
             return Err(Reject::AlreadySubscribed.into());
         }
-        if session.subscriptions.len() >= self.options.channels_per_client_max as usize {
+        if session.subscriptions.len() >= self.settings.limits.channels_per_client_max as usize {
             return Err(Reject::LimitExceeded.into());
         }
-        check_name(name)?;
         if request.kind != 0 {
             return Err(Reject::PermissionDenied.into());
         }
@@ -73,10 +70,10 @@ impl Shard {
         if request.tags_filter.is_some() {
             return Err(Reject::BadRequest.into());
         }
-        let is_reserved = name.starts_with('$') || name.contains('#');
-        let is_allowed = self.options.channels.subscribe.allows(session.user.is_empty(), false);
+        let is_allowed = resolved.allows_user(&session.user)
+            || (!resolved.is_reserved() && resolved.policy.subscribe.allows(session.user.is_empty(), false));
         // A token cannot be checked without a key, so it opens nothing.
-        if is_reserved || !is_allowed || !request.token.is_empty() {
+        if resolved.is_private || !is_allowed || !request.token.is_empty() {
             return Err(Reject::PermissionDenied.into());
         }
         Ok(())
@@ -199,17 +196,6 @@ impl Shard {
 
 pub(super) fn subscribed() -> Reply<'static> {
     Reply::Subscribe(SubscribeResult::default())
-}
-
-/// Namespaces are what comes before the first colon, and none is configured.
-pub(super) fn check_name(name: &str) -> Result<(), Refused> {
-    if name.contains(':') {
-        return Err(Reject::UnknownChannel.into());
-    }
-    if !name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-        return Err(Reject::BadRequest.into());
-    }
-    Ok(())
 }
 
 /// Changes of mind about channels that are being joined; no client has that many in good faith.

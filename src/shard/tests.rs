@@ -188,7 +188,7 @@ fn the_first_command_is_connect_and_there_is_no_second_one() {
 
 #[test]
 fn anonymous_clients_come_in_only_where_they_may() {
-    let mut bench = Bench::new(|options| options.anonymous = false);
+    let mut bench = Bench::new(|options| options.settings_mut().access.anonymous = false);
     let id = bench.upgraded("/connection/websocket");
     bench.say(id, r#"{"id":1,"connect":{}}"#);
     assert_eq!(bench.texts(id), ["close 3501 bad request"]);
@@ -266,7 +266,7 @@ fn frames_behind_the_head_are_read_at_once() {
 
 #[test]
 fn a_slow_reader_is_cut_with_a_code_and_its_queue_is_dropped() {
-    let mut bench = Bench::new(|options| options.outbox_bytes_max = 1_000);
+    let mut bench = Bench::new(|options| options.settings_mut().limits.outbox_bytes_max = 1_000);
     let (slow, fast) = (bench.client(), bench.client());
     bench.say(slow, r#"{"id":2,"subscribe":{"channel":"c"}}"#);
     bench.say(fast, r#"{"id":2,"subscribe":{"channel":"c"}}"#);
@@ -285,7 +285,7 @@ fn a_slow_reader_is_cut_with_a_code_and_its_queue_is_dropped() {
 
 #[test]
 fn a_client_that_turns_slow_is_served_no_further() {
-    let mut bench = Bench::new(|options| options.outbox_bytes_max = 1_000);
+    let mut bench = Bench::new(|options| options.settings_mut().limits.outbox_bytes_max = 1_000);
     let id = bench.client();
     bench.say(id, r#"{"id":2,"subscribe":{"channel":"c"}}"#);
     bench.texts(id);
@@ -320,7 +320,7 @@ fn a_stream_of_messages_is_not_one_long_message() {
 
 #[test]
 fn large_answers_to_one_input_meet_the_limit_of_the_queue() {
-    let mut bench = Bench::new(|options| options.outbox_bytes_max = 1_000);
+    let mut bench = Bench::new(|options| options.settings_mut().limits.outbox_bytes_max = 1_000);
     let id = bench.client();
     bench.say(id, r#"{"id":2,"subscribe":{"channel":"c"}}"#);
     bench.texts(id);
@@ -406,4 +406,45 @@ fn a_surplus_connection_is_told_to_come_back() {
     bench.bytes(id, HEAD.as_bytes());
     let answer = bench.sent.remove(&id).unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn new_settings_hold_from_the_next_command_on_and_cost_no_connection() {
+    let mut bench = Bench::new(|_| ());
+    let id = bench.client();
+    let subscribe = |id, channel: &str| format!(r#"{{"id":{id},"subscribe":{{"channel":"{channel}"}}}}"#);
+    bench.say(id, &subscribe(2, "chat:1"));
+    assert!(bench.texts(id)[0].contains(r#""code":102"#));
+
+    let mut settings = Settings::open();
+    let chat = (Box::from("chat"), crate::channels::Policy::open());
+    let without = crate::channels::Policy::default();
+    settings.namespaces = Arc::new(crate::channels::Namespaces::new(without, [chat], 255).unwrap());
+    settings.limits.channels_per_client_max = 1;
+    bench.shard.handle(bench.now, Input::Mail(mail::Mail::Settings(Arc::new(settings))));
+
+    bench.say(id, &subscribe(3, "news"));
+    assert!(bench.texts(id)[0].contains(r#""code":103"#));
+    bench.say(id, &subscribe(4, "chat:1"));
+    assert_eq!(bench.texts(id), [r#"{"id":4,"subscribe":{}}"#]);
+    bench.say(id, &subscribe(5, "chat:2"));
+    assert!(bench.texts(id)[0].contains(r#""code":106"#));
+}
+
+#[test]
+fn limits_of_messages_and_handshakes_can_be_changed() {
+    let mut bench = Bench::new(|_| ());
+    let id = bench.upgraded("/echo");
+    let mut settings = Settings::open();
+    settings.limits.message_bytes_max = 3;
+    settings.limits.handshake_rate = Some(1);
+    bench.shard.handle(bench.now, Input::Mail(mail::Mail::Settings(Arc::new(settings))));
+    bench.say(id, "abc");
+    assert_eq!(bench.texts(id), ["abc"]);
+    bench.say(id, "abcd");
+    assert!(bench.texts(id)[0].starts_with("close 1009"));
+    bench.upgraded("/echo");
+    let late = bench.open();
+    bench.bytes(late, HEAD.as_bytes());
+    assert!(bench.sent.remove(&late).unwrap().starts_with(b"HTTP/1.1 503 "));
 }

@@ -1,7 +1,7 @@
 //! A script's stage in the simulated world.
 
 use super::{Feature, Script, Stage};
-use crate::channels::Permission;
+use crate::channels::{Permission, Policy};
 use crate::shard::ShardOptions;
 use crate::sim::link::Incoming;
 use crate::sim::world::{LinkId, World};
@@ -18,9 +18,11 @@ impl Simulated {
     pub fn new(script: &Script, seed: u64) -> Self {
         let without = script.without.clone();
         let mut world = World::new(seed, 1 + (seed % 3) as u16, |options| {
+            let mut policy = Policy::open();
             for &feature in &without {
-                take_away(options, feature);
+                take_away(options, &mut policy, feature);
             }
+            options.settings_mut().set_policy(policy);
         });
         world.faults.chunk_bytes_max = [1, 5, 64 * 1024][world.dice.below(3)];
         world.faults.lag = [0, 50][world.dice.below(2)];
@@ -29,13 +31,13 @@ impl Simulated {
     }
 }
 
-fn take_away(options: &mut ShardOptions, feature: Feature) {
+fn take_away(options: &mut ShardOptions, policy: &mut Policy, feature: Feature) {
     match feature {
-        Feature::Anonymous => options.anonymous = false,
+        Feature::Anonymous => options.settings_mut().access.anonymous = false,
         Feature::Echo => options.echo = false,
-        Feature::Presence => options.channels.presence = false,
-        Feature::Publish => options.channels.publish = Permission::default(),
-        Feature::Subscribe => options.channels.subscribe = Permission::default(),
+        Feature::Presence => policy.presence = false,
+        Feature::Publish => policy.publish = Permission::default(),
+        Feature::Subscribe => policy.subscribe = Permission::default(),
     }
 }
 

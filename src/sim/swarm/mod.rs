@@ -74,7 +74,7 @@ impl Swarm {
         let core_count = if is_narrow { 2 } else { dice.between(1, 4) as u16 };
         let mail = if is_narrow { dice.between(1, 5) } else { [1, 3, 10, 1024][dice.below(4)] };
         let mut world = World::new(dice.throw(), core_count, |options| {
-            options.outbox_bytes_max = outbox as u32;
+            options.settings_mut().limits.outbox_bytes_max = outbox as u32;
             options.mail_count_max = mail;
         });
         world.faults.chunk_bytes_max = if is_narrow { 4096 } else { [1, 7, 100, 64 * 1024][dice.below(4)] };
