@@ -11,6 +11,7 @@ pub mod conn;
 pub mod control;
 pub mod driver;
 pub mod fatal;
+pub mod history;
 pub mod http;
 pub mod hub;
 pub mod ids;

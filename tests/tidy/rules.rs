@@ -6,7 +6,7 @@ use super::source::{Source, has_word};
 const LAYERS: &[&[&str]] = &[
     &["ids", "limits", "time"],
     &["pages", "payload", "publication", "stats"],
-    &["channels", "http", "proto", "sys", "ws"],
+    &["channels", "history", "http", "proto", "sys", "ws"],
     &["conn", "hub"],
     &["shard"],
     &["fatal"],
