@@ -81,6 +81,21 @@ pub const ENGINE_MS_MAX: u64 = 5_000;
 /// answers first.
 pub const CALL_MS_MAX: u64 = 6_000;
 
+// Tokens.
+
+/// A token in characters: room for 128 subscriptions with their data, and half of a message. Beyond: disconnect 3500.
+pub const TOKEN_BYTES_MAX: usize = 32 * KIB as usize;
+/// User id in bytes: any UUID, mail address or URI of an identity provider. Beyond: an invalid token.
+pub const USER_ID_BYTES_MAX: usize = 255;
+/// Name of a key (`kid`); thumbprints have 43 characters.
+pub const KEY_ID_BYTES_MAX: usize = 256;
+/// Keys of a key set; the largest public ones have some twenty. Beyond: the set is refused.
+pub const KEY_SET_COUNT_MAX: usize = 100;
+/// A key set is fetched again for an unknown key at most this often: whoever invents key names cannot make us call out.
+pub const KEY_SET_REFETCH_MS_MIN: u64 = 10_000;
+/// Revoked tokens, cut users and blocked users together: some 10 MiB. Beyond: the act is refused.
+pub const REVOCATION_COUNT_MAX: usize = 100_000;
+
 // Requests to backends.
 
 /// Name look-up, TCP and TLS of one connection to a backend: two lost SYNs on a good network.
