@@ -70,6 +70,12 @@ pub const CHANNELS_PER_CLIENT_MAX: u32 = 128;
 /// Publications in one answer to `history`, and in one recovery. Beyond: the page ends, the recovery fails.
 pub const HISTORY_PAGE_COUNT_MAX: u32 = 300;
 pub const RECOVERY_COUNT_MAX: u32 = 300;
+/// What an operator may make a channel keep: beyond, a channel is a database.
+pub const HISTORY_COUNT_CEILING: u32 = 1_000_000;
+/// For which the position of a channel outlives its last publication: a month, for clients that were on holiday.
+pub const HISTORY_META_MS: u64 = 30 * 24 * 3_600_000;
+/// What an operator may set a rate or a burst to: buckets count in billionths, in 64 bits.
+pub const RATE_COUNT_CEILING: u32 = 1_000_000_000;
 /// What a client gets beyond the end of its connection or subscription, to refresh it. Beyond: 3005, 2501.
 pub const EXPIRED_MS_MAX: u64 = 25_000;
 /// Between two comparisons of a quiet positioned subscription with its channel. A gap: 2500.
