@@ -99,6 +99,14 @@ pub const KEY_ID_BYTES_MAX: usize = 256;
 pub const KEY_SET_COUNT_MAX: usize = 100;
 /// A key set is fetched again for an unknown key at most this often: whoever invents key names cannot make us call out.
 pub const KEY_SET_REFETCH_MS_MIN: u64 = 10_000;
+/// A key set is fetched again at this age: so long can a withdrawn key still be used. Centrifugo's.
+pub const KEY_SET_LIFE_MS: u64 = 3_600_000;
+/// Fetching a key set: below `ENGINE_MS_MAX`, since a client waits for it.
+pub const KEY_SET_FETCH_MS_MAX: u64 = 3_000;
+/// A key set as text; `KEY_SET_COUNT_MAX` keys with their certificates.
+pub const KEY_SET_BYTES_MAX: u32 = 512 * KIB;
+/// Addresses of key sets, of issuers with many tenants. Beyond: those that answered first stay.
+pub const KEY_SET_ADDRESS_COUNT_MAX: usize = 256;
 /// Revoked tokens, cut users and blocked users together: some 10 MiB. Beyond: the act is refused.
 pub const REVOCATION_COUNT_MAX: usize = 100_000;
 
@@ -148,6 +156,9 @@ const _: () = assert!(HEADER_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a header line of
 const _: () =
     assert!(CLOSE_REASON_BYTES_MAX + 2 == CONTROL_BYTES_MAX as usize, "code and reason fill a control frame");
 const _: () = assert!(ENGINE_MS_MAX < CALL_MS_MAX, "an engine's own deadline comes before that of a call");
+const _: () =
+    assert!(KEY_SET_FETCH_MS_MAX < ENGINE_MS_MAX, "a fetched key set comes before its client is given up");
+const _: () = assert!(TOKEN_BYTES_MAX < MESSAGE_BYTES_MAX as usize, "a token fits into a message");
 const _: () = assert!(MESSAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "an empty outbox takes any message");
 const _: () = assert!(
     COMPLETION_COUNT >= 4 * SUBMISSION_COUNT,

@@ -14,7 +14,11 @@ use aws_lc_rs::rsa::PublicKeyComponents;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use thiserror::Error;
+
+/// What has been fetched, by address.
+pub type KeySets = BTreeMap<Box<str>, Arc<KeySet>>;
 
 #[derive(Debug, Default)]
 pub struct KeySet {
@@ -55,6 +59,10 @@ impl KeySet {
             }
         }
         if keys.is_empty() { Err(KeySetError::Empty) } else { Ok(Self { keys, fetched_at }) }
+    }
+
+    pub fn has(&self, kid: &str) -> bool {
+        self.keys.contains_key(kid)
     }
 
     pub fn kids(&self) -> impl Iterator<Item = &str> {

@@ -9,13 +9,12 @@ use super::endpoint::Endpoint;
 use super::error::{Flaw, TokenError};
 use super::jws::{self, Jws};
 use super::key::Key;
-use super::key_set::KeySet;
+use super::key_set::KeySets;
 use super::members::Members;
 use super::parties::{Groups, Parties};
 use super::pem;
 use super::secret::Secret;
 use crate::limits::KEY_SET_REFETCH_MS_MIN;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -24,8 +23,7 @@ use thiserror::Error;
 #[derive(Clone, Default)]
 pub struct Keys {
     rules: Arc<Rules>,
-    /// What has been fetched, by address.
-    sets: Arc<BTreeMap<Box<str>, Arc<KeySet>>>,
+    sets: Arc<KeySets>,
 }
 
 /// Empty texts are options that nobody has set.
@@ -132,7 +130,7 @@ impl Keys {
 
     /// The same keys with what was fetched from each address.
     #[must_use]
-    pub fn with_sets(&self, sets: BTreeMap<Box<str>, Arc<KeySet>>) -> Self {
+    pub fn with_sets(&self, sets: KeySets) -> Self {
         Self { rules: Arc::clone(&self.rules), sets: Arc::new(sets) }
     }
 

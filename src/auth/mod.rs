@@ -25,7 +25,7 @@ pub use algorithm::Algorithm;
 pub use claims::{ConnectionClaims, Grant, Overrides, SubscriptionClaims, TokenId, TokenName};
 pub use endpoint::Endpoint;
 pub use error::{Flaw, Occasion, TokenError, Verdict};
-pub use key_set::{KeySet, KeySetError};
+pub use key_set::{KeySet, KeySetError, KeySets};
 pub use keys::{KeyOptions, KeyProblem, Keys};
 pub use revocation::{Change, Full, Revocations};
 pub use secret::Secret;
@@ -55,6 +55,30 @@ impl Auth {
         let claims = self.subscription_keys().subscription(token, now_unix_s)?;
         self.revocations.check(&claims.user, Some(&claims.channel), &claims.id, now_unix_s)?;
         Ok(claims)
+    }
+
+    /// The same with key sets that have been fetched.
+    #[must_use]
+    pub fn with_sets(&self, sets: &KeySets) -> Self {
+        Self {
+            connection: self.connection.with_sets(sets.clone()),
+            subscription: self.subscription.as_ref().map(|keys| keys.with_sets(sets.clone())),
+            revocations: Arc::clone(&self.revocations),
+        }
+    }
+
+    /// Addresses of key sets that are known before any token comes.
+    pub fn fixed_addresses(&self) -> Vec<&str> {
+        let keys = [Some(&self.connection), self.subscription.as_ref()].into_iter().flatten();
+        let mut addresses: Vec<_> = keys.filter_map(|keys| keys.endpoint()?.fixed()).collect();
+        addresses.dedup();
+        addresses
+    }
+
+    /// Whether key sets have to be fetched at all.
+    pub fn fetches(&self) -> bool {
+        let keys = [Some(&self.connection), self.subscription.as_ref()];
+        keys.into_iter().flatten().any(|keys| keys.endpoint().is_some())
     }
 
     pub fn subscription_keys(&self) -> &Keys {
