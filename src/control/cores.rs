@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 /// Shared by everything on the control plane that talks to cores.
@@ -27,7 +27,23 @@ pub struct Cores {
     hash_seed: u64,
     next: AtomicU64,
     waiting: Mutex<HashMap<CallId, oneshot::Sender<Outcome>>>,
-    streams: Mutex<HashMap<StreamId, mpsc::UnboundedSender<StreamOutput>>>,
+    streams: Mutex<HashMap<StreamId, Outlet>>,
+}
+
+/// Where a core's words for a stream go. Dropped with `End`, so that whoever waits for the end hears of it even if the
+/// words are still waiting to be read.
+#[derive(Debug)]
+struct Outlet {
+    outputs: mpsc::UnboundedSender<StreamOutput>,
+    _open: watch::Sender<()>,
+}
+
+/// The reading end of a stream.
+#[derive(Debug)]
+pub struct Outputs {
+    pub outputs: mpsc::UnboundedReceiver<StreamOutput>,
+    /// Closed when nothing will follow.
+    pub open: watch::Receiver<()>,
 }
 
 /// Who serves what cores ask and tell.
@@ -82,11 +98,13 @@ impl Cores {
     }
 
     /// A name for a new stream, and what its core will write to it.
-    pub fn open_stream(&self) -> (StreamId, mpsc::UnboundedReceiver<StreamOutput>) {
+    pub fn open_stream(&self) -> (StreamId, Outputs) {
         let stream = StreamId(self.next.fetch_add(1, Ordering::Relaxed));
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner).insert(stream, sender);
-        (stream, receiver)
+        let (sender, outputs) = mpsc::unbounded_channel();
+        let (held, open) = watch::channel(());
+        let outlet = Outlet { outputs: sender, _open: held };
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).insert(stream, outlet);
+        (stream, Outputs { outputs, open })
     }
 
     pub fn close_stream(&self, stream: StreamId) {
@@ -126,9 +144,14 @@ impl Cores {
     }
 
     fn write(&self, core: CoreId, stream: StreamId, output: StreamOutput) {
-        let sender =
-            self.streams.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).map(Clone::clone);
-        let is_heard = sender.is_some_and(|sender| sender.send(output).is_ok());
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_heard = if matches!(output, StreamOutput::End) {
+            // A stream that has gone is ended anyway.
+            streams.remove(&stream).is_none_or(|outlet| outlet.outputs.send(output).is_ok())
+        } else {
+            streams.get(&stream).is_some_and(|outlet| outlet.outputs.send(output).is_ok())
+        };
+        drop(streams);
         if !is_heard {
             self.stream(core, stream, StreamInput::Gone);
         }
@@ -139,22 +162,33 @@ impl Cores {
         loop {
             for _ in 0..BATCH_COUNT_MAX {
                 let Some(memo) = memos.take() else { break };
-                match memo {
-                    Memo::Answered { core: _, call, outcome } => self.answered(call, outcome),
-                    Memo::Ask { id, ask } => {
-                        if desks.asks.send((id, ask)).is_err() {
-                            self.answer(id, Answer::Failed);
-                        }
-                    }
-                    Memo::Stream { core, stream, output } => self.write(core, stream, output),
-                    Memo::Event(event) => {
-                        // Without a desk nobody wants to know.
-                        let _ = desks.events.send(event);
-                    }
-                }
+                self.serve(memo, desks);
             }
             if let Err(error) = memos.rest().await {
                 return error;
+            }
+        }
+    }
+
+    /// Serves what still lies there, without waiting for more.
+    pub(super) fn take_rest(&self, memos: &Memos, desks: &Desks) {
+        while let Some(memo) = memos.take() {
+            self.serve(memo, desks);
+        }
+    }
+
+    fn serve(&self, memo: Memo, desks: &Desks) {
+        match memo {
+            Memo::Answered { core: _, call, outcome } => self.answered(call, outcome),
+            Memo::Ask { id, ask } => {
+                if desks.asks.send((id, ask)).is_err() {
+                    self.answer(id, Answer::Failed);
+                }
+            }
+            Memo::Stream { core, stream, output } => self.write(core, stream, output),
+            Memo::Event(event) => {
+                // Without a desk nobody wants to know.
+                let _ = desks.events.send(event);
             }
         }
     }

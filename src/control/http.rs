@@ -1,26 +1,31 @@
 //! Serves HTTP/1.1 on one port's sockets: keep-alive, bounded in every direction.
 //!
 //! Invariant: a connection holds a slot for at most `life` and `end` together, whatever its peer does. One head
-//! (and the wait for it) takes at most `head`; there are never more connections than slots.
+//! (and the wait for it) takes at most `head`; there are never more connections than slots. A connection that carries a
+//! stream has given its slot back for a ticket of the stream's own, and lives as long as the stream, and `end`.
 //! Knows nothing of routes. RFC 9112.
 
 use super::lifecycle::Phase;
 use super::replay::Replay;
+use super::tenure::{Tenure, Ticket};
 use crate::limits::{HANDSHAKE_MS_MAX, HEAD_BYTES_MAX, HEADER_COUNT_MAX};
 use axum::Router;
 use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::{SendFlags, send};
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tower_service::Service;
 
 /// How much of our time and memory the peers of a port get at most.
@@ -77,6 +82,11 @@ impl Traffic {
         u64::from(self.slot_count) - self.slots.available_permits() as u64
     }
 
+    /// Few slots are left: a connection had better not be kept for a next request that may never come.
+    fn is_crowded(&self) -> bool {
+        self.slots.available_permits() < self.slot_count as usize / CROWDED_PART
+    }
+
     /// Connections that got a slot.
     pub(super) fn served(&self) -> u64 {
         self.served.load(Ordering::Relaxed)
@@ -117,16 +127,20 @@ impl Server {
             return;
         };
         self.traffic.served.fetch_add(1, Ordering::Relaxed);
-        let serving = serve(
-            Replay::new(stream, received),
-            self.router.clone(),
-            self.bounds,
-            self.phase.clone(),
-            self.end_phase,
-        );
+        let slot: Ticket = Box::new(slot);
+        let tenure = Arc::new(Tenure::new(slot));
+        let serving = Serving {
+            router: self.router.clone(),
+            bounds: self.bounds,
+            traffic: Arc::clone(&self.traffic),
+            tenure: Arc::clone(&tenure),
+            phase: self.phase.clone(),
+            end_phase: self.end_phase,
+        };
+        let socket = Replay::new(stream, received);
         tokio::spawn(async move {
-            serving.await;
-            drop(slot);
+            serving.serve(socket).await;
+            tenure.end();
         });
     }
 
@@ -136,47 +150,80 @@ impl Server {
     }
 }
 
-async fn serve(
-    socket: Replay,
+/// One connection.
+struct Serving {
     router: Router,
     bounds: Bounds,
-    mut phase: watch::Receiver<Phase>,
+    traffic: Arc<Traffic>,
+    tenure: Arc<Tenure>,
+    phase: watch::Receiver<Phase>,
     end_phase: Phase,
-) {
-    // A graceful end before the first request would drop that request, so a connection that comes late
-    // is told from the start to end after one.
-    let keep_alive = *phase.borrow() < end_phase;
-    let used = AtomicBool::new(false);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Reused(used.swap(true, Ordering::Relaxed)));
-        router.clone().call(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head)
-        .keep_alive(keep_alive)
-        .max_headers(HEADER_COUNT_MAX)
-        .max_header_size(HEAD_BYTES_MAX as usize)
-        .serve_connection(TokioIo::new(socket), service);
-    let mut connection = pin!(connection);
-    let ending = async {
-        // The sender lives as long as the control plane; its loss ends connections as well.
-        let _ = phase.wait_for(|phase| *phase >= end_phase).await;
-        if !keep_alive {
-            std::future::pending::<()>().await;
-        }
-    };
-    // Errors are the peer's: a broken head was answered by hyper, a broken socket has nobody to tell.
-    tokio::select! {
-        // First, so that bytes already received are a request before an end is considered.
-        biased;
-        _ = connection.as_mut() => return,
-        () = ending => {}
-        () = sleep(bounds.life) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(bounds.end, connection).await;
 }
+
+impl Serving {
+    async fn serve(self, socket: Replay) {
+        let Self { router, bounds, traffic, tenure, mut phase, end_phase } = self;
+        // A graceful end before the first request would drop that request, so a connection that comes late
+        // is told from the start to end after one.
+        let keep_alive = *phase.borrow() < end_phase;
+        let used = AtomicBool::new(false);
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Reused(used.swap(true, Ordering::Relaxed)));
+            request.extensions_mut().insert(Arc::clone(&tenure));
+            let answer = router.clone().call(request);
+            let traffic = &traffic;
+            async move {
+                let mut response = answer.await?;
+                if traffic.is_crowded() {
+                    response.headers_mut().insert(CONNECTION, CLOSE);
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(bounds.head)
+            .keep_alive(keep_alive)
+            .max_headers(HEADER_COUNT_MAX)
+            .max_header_size(HEAD_BYTES_MAX as usize)
+            .serve_connection(TokioIo::new(socket), service);
+        let mut connection = pin!(connection);
+        let ending = async {
+            // The sender lives as long as the control plane; its loss ends connections as well.
+            let _ = phase.wait_for(|phase| *phase >= end_phase).await;
+            if !keep_alive {
+                std::future::pending::<()>().await;
+            }
+        };
+        // Errors are the peer's: a broken head was answered by hyper, a broken socket has nobody to tell.
+        tokio::select! {
+            // First, so that bytes already received are a request before an end is considered.
+            biased;
+            _ = connection.as_mut() => return,
+            () = ending => {}
+            () = sleep(bounds.life) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        let grace = async {
+            // A stream is ended by its core, also when the node stops; one may have begun in the meantime.
+            tenure.stream_over().await;
+            sleep(bounds.end).await;
+            while tenure.stream_over().await {
+                sleep(bounds.end).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => {}
+            () = grace => {}
+        }
+    }
+}
+
+/// Keep-alive ends when fewer than this part of the slots is free.
+const CROWDED_PART: usize = 8;
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 const OVERLOAD: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Connection: close\r\n\

@@ -32,6 +32,12 @@ impl Metrics {
         Self(registry)
     }
 
+    /// Adds what another part of the control plane counts, under our prefix.
+    pub(super) fn with(mut self, figures: impl Collector) -> Self {
+        self.0.sub_registry_with_prefix("ringway").register_collector(Box::new(figures));
+        self
+    }
+
     pub(super) fn render(&self) -> Result<String, fmt::Error> {
         let mut page = String::new();
         text::encode(&mut page, &self.0)?;

@@ -10,7 +10,6 @@ mod handover;
 mod http;
 mod inlet;
 mod internal;
-pub mod jwks;
 mod lifecycle;
 mod metrics;
 mod pages;
@@ -18,12 +17,15 @@ mod process;
 mod replay;
 mod routes;
 mod signals;
+mod streams;
+mod tenure;
 #[cfg(test)]
 mod tests;
 
 pub use cores::{Cores, MemoInbox};
 pub use handover::Handover;
 pub use lifecycle::{Lifecycle, Phase};
+pub use streams::{Places, StreamOptions};
 
 use crate::stats::Published;
 use crate::sys::mailbox::Inbox;
@@ -37,13 +39,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use streams::Streams;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ControlOptions {
     /// Address of the internal port; port 0 lets the kernel choose.
     pub internal: SocketAddr,
@@ -53,6 +56,7 @@ pub struct ControlOptions {
     pub stop_max: Duration,
     /// Shown on the metrics page.
     pub version: &'static str,
+    pub streams: StreamOptions,
 }
 
 /// What the control plane sees of the cores.
@@ -134,14 +138,22 @@ fn spawn_bounded(
         let listener = internal::bind(address).map_err(bind)?;
         let internal = listener.local_addr().map_err(bind)?;
         let traffic = Arc::new(Traffic::new(bounds));
-        let metrics = Metrics::new(view.clone(), options.version, Arc::clone(&traffic));
+        let streams = Streams::new(
+            options.streams,
+            Arc::clone(&line.cores),
+            view.published.clone(),
+            Arc::clone(&lifecycle),
+        );
+        let metrics =
+            Metrics::new(view.clone(), options.version, Arc::clone(&traffic)).with(streams.figures());
         let plane = Plane {
             handovers: Handovers::new(handovers).map_err(ControlError::Reactor)?,
             cores: line.cores,
             memos: Memos::new(line.memos).map_err(ControlError::Reactor)?,
+            streams: Arc::clone(&streams),
             signals: Signals::new().map_err(ControlError::Reactor)?,
             public: Server::new(
-                routes::public(options.pages),
+                routes::public(options.pages, streams.routes()),
                 bounds,
                 traffic,
                 follow.clone(),
@@ -173,6 +185,7 @@ struct Plane {
     handovers: Handovers,
     cores: Arc<Cores>,
     memos: Memos,
+    streams: Arc<Streams>,
     signals: Signals,
     public: Server,
     internal: Server,
@@ -201,8 +214,11 @@ impl Plane {
                 () = async { self.cores.run(&self.memos, &desks).await; std::future::pending().await } => {}
                 _ = signals::run(self.signals, &self.lifecycle, &self.phase, self.stop_max, stop) => {}
             }
-            let _ = timeout(FINISH_MAX, async { tokio::join!(self.public.finish(), self.internal.finish()) })
-                .await;
+            // The last words of cores that have ended: the end of each stream among them.
+            self.cores.take_rest(&self.memos, &desks);
+            let finish =
+                async { tokio::join!(self.public.finish(), self.streams.finish(), self.internal.finish()) };
+            let _ = timeout(FINISH_MAX, finish).await;
         });
     }
 }

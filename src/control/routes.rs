@@ -1,7 +1,7 @@
 //! What is answered where: the public port's plain requests, and the internal port.
 //!
-//! Invariant: every route answers GET and HEAD alone (405 otherwise), reads no body and answers at once, so nothing here can
-//! be made to wait.
+//! Invariant: every route of this file answers GET and HEAD alone (405 otherwise), reads no body and answers at once, so
+//! nothing here can be made to wait. Routes that do more bring their own bounds.
 
 use super::NodeView;
 use super::http::Reused;
@@ -18,8 +18,8 @@ use axum::routing::get;
 use std::sync::Arc;
 
 /// Plain requests to the public port.
-pub(super) fn public(pages: bool) -> Router {
-    let mut router = Router::new().route("/livez", get(alive));
+pub(super) fn public(pages: bool, streams: Router) -> Router {
+    let mut router = streams.route("/livez", get(alive));
     if pages {
         let chat = Arc::new(Page::chat());
         router = router.route("/", get(async move |headers: HeaderMap| chat.answer(&headers)));

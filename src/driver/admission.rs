@@ -1,5 +1,6 @@
 //! How many connections the node takes, counted over all cores.
 
+use crate::control::Places;
 use crate::shard::Admission;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -32,6 +33,24 @@ impl Admissions {
 
     pub fn leave(&self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Streams are connections too, but nobody is refused by one of them: beyond the limit there is no surplus.
+impl Places for Admissions {
+    fn enter(&self) -> bool {
+        match Admissions::enter(self) {
+            Some(Admission::Welcome) => true,
+            Some(Admission::Surplus) => {
+                Admissions::leave(self);
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn leave(&self) {
+        Admissions::leave(self);
     }
 }
 

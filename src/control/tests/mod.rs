@@ -2,10 +2,10 @@
 
 mod client;
 mod handovers;
-mod jwks;
 mod openmetrics;
 mod probes;
 mod signals;
+mod streams;
 
 use super::http::Bounds;
 use super::{Control, ControlOptions, Cores, Handover, Lifecycle, Line, NodeView, spawn_bounded};
@@ -33,6 +33,10 @@ impl Node {
     }
 
     fn bounded(bounds: Bounds) -> Self {
+        Self::with(bounds, options(PATIENCE), no_cores())
+    }
+
+    fn with(bounds: Bounds, options: ControlOptions, line: Line) -> Self {
         let (mailbox, inbox) = mailbox(1024).unwrap();
         let lifecycle = Arc::new(Lifecycle::default());
         let published = vec![Arc::new(Published::default()), Arc::new(Published::default())];
@@ -42,7 +46,7 @@ impl Node {
             driver: "io_uring",
             lifecycle: Arc::clone(&lifecycle),
         };
-        let control = spawn_bounded(options(PATIENCE), view, inbox, no_cores(), || {}, bounds).unwrap();
+        let control = spawn_bounded(options, view, inbox, line, || {}, bounds).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Self { control: Some(control), lifecycle, published, mailbox, listener }
     }
@@ -95,7 +99,13 @@ impl Drop for Node {
 }
 
 fn options(stop_max: Duration) -> ControlOptions {
-    ControlOptions { internal: (Ipv4Addr::LOCALHOST, 0).into(), pages: true, stop_max, version: "1.2.3" }
+    ControlOptions {
+        internal: (Ipv4Addr::LOCALHOST, 0).into(),
+        pages: true,
+        stop_max,
+        version: "1.2.3",
+        streams: streams::options(),
+    }
 }
 
 struct Client(BufReader<TcpStream>);

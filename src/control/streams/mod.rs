@@ -1,0 +1,121 @@
+//! Transports of clients that cannot open a WebSocket: HTTP streams, server-sent events, and the emulation endpoint that
+//! carries their commands.
+//!
+//! The sessions are the shards'; this speaks HTTP for them. Invariant: each stream that was opened on a core is left
+//! there exactly once, by the core's `End` or by our `Gone`, and its place is given back when its connection has ended.
+//! Knows no command and no reply: bytes go through as they are.
+
+mod body;
+mod cross;
+mod emulation;
+mod figures;
+mod opening;
+mod parameter;
+mod places;
+mod refusal;
+mod sessions;
+
+pub use places::Places;
+
+use super::cores::Cores;
+use super::lifecycle::Lifecycle;
+use crate::http::OriginPolicy;
+use crate::ids::ClientId;
+use crate::shard::stream::StreamKind;
+use crate::stats::Published;
+use crate::sys::entropy;
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::any;
+use figures::{Figures, StreamFigures};
+use sessions::Sessions;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+#[derive(Clone, Debug)]
+pub struct StreamOptions {
+    pub http_stream: bool,
+    pub sse: bool,
+    pub uni_http_stream: bool,
+    pub uni_sse: bool,
+    /// Streams open at one time. Beyond: 503.
+    pub count_max: u32,
+    pub origins: Arc<OriginPolicy>,
+    /// Request headers that hooks get, in lower case.
+    pub headers: Arc<[Box<str>]>,
+    /// What a stream shares with the sockets of the cores: the limit of connections.
+    pub places: Arc<dyn Places>,
+}
+
+/// What every request of these routes shares.
+pub(super) struct Streams {
+    options: StreamOptions,
+    cores: Arc<Cores>,
+    published: Vec<Arc<Published>>,
+    lifecycle: Arc<Lifecycle>,
+    /// Names this process to the emulation endpoint.
+    node: ClientId,
+    sessions: Sessions,
+    places: Arc<Semaphore>,
+    figures: Arc<Figures>,
+}
+
+impl Streams {
+    pub(super) fn new(
+        options: StreamOptions,
+        cores: Arc<Cores>,
+        published: Vec<Arc<Published>>,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Arc<Self> {
+        let core_count = published.len();
+        Arc::new(Self {
+            places: Arc::new(Semaphore::new(options.count_max as usize)),
+            options,
+            cores,
+            published,
+            lifecycle,
+            node: random_id(),
+            sessions: Sessions::default(),
+            figures: Arc::new(Figures::new(core_count)),
+        })
+    }
+
+    pub(super) fn figures(&self) -> StreamFigures {
+        StreamFigures(Arc::clone(&self.figures))
+    }
+
+    /// Waits until the last connection with a stream has gone.
+    pub(super) async fn finish(&self) {
+        let _ = self.places.acquire_many(self.options.count_max).await;
+    }
+
+    /// The routes of what is switched on.
+    pub(super) fn routes(self: &Arc<Self>) -> Router {
+        let kinds = [
+            (self.options.http_stream, "/connection/http_stream", StreamKind::HttpStream),
+            (self.options.sse, "/connection/sse", StreamKind::Sse),
+            (self.options.uni_http_stream, "/connection/uni_http_stream", StreamKind::UniHttpStream),
+            (self.options.uni_sse, "/connection/uni_sse", StreamKind::UniSse),
+        ];
+        let mut router = Router::new();
+        for (_, path, kind) in kinds.into_iter().filter(|(is_on, ..)| *is_on) {
+            let streams = Arc::clone(self);
+            router =
+                router.route(path, any(async move |request: Request| streams.serve(kind, request).await));
+        }
+        if self.options.http_stream || self.options.sse {
+            let streams = Arc::clone(self);
+            router =
+                router.route("/emulation", any(async move |request: Request| streams.emulate(request).await));
+        }
+        router
+    }
+}
+
+fn random_id() -> ClientId {
+    let mut bytes = [0; 16];
+    let (one, other) = bytes.split_at_mut(8);
+    one.copy_from_slice(&entropy::seed().to_ne_bytes());
+    other.copy_from_slice(&entropy::seed().to_ne_bytes());
+    ClientId::from_random(bytes)
+}
