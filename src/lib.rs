@@ -4,6 +4,7 @@
 //! hold the state of a connection and of the channels, `shard` that of a core. `driver` runs a shard on a real ring,
 //! `sim` in a simulated world; `control` answers everything that is not a WebSocket. `ARCHITECTURE.md` has the map.
 
+pub mod auth;
 pub mod channels;
 pub mod cli;
 pub mod config;

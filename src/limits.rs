@@ -70,6 +70,12 @@ pub const CHANNELS_PER_CLIENT_MAX: u32 = 128;
 /// Publications in one answer to `history`, and in one recovery. Beyond: the page ends, the recovery fails.
 pub const HISTORY_PAGE_COUNT_MAX: u32 = 300;
 pub const RECOVERY_COUNT_MAX: u32 = 300;
+/// What an operator may make a channel keep: beyond, a channel is a database.
+pub const HISTORY_COUNT_CEILING: u32 = 1_000_000;
+/// For which the position of a channel outlives its last publication: a month, for clients that were on holiday.
+pub const HISTORY_META_MS: u64 = 30 * 24 * 3_600_000;
+/// What an operator may set a rate or a burst to: buckets count in billionths, in 64 bits.
+pub const RATE_COUNT_CEILING: u32 = 1_000_000_000;
 /// What a client gets beyond the end of its connection or subscription, to refresh it. Beyond: 3005, 2501.
 pub const EXPIRED_MS_MAX: u64 = 25_000;
 /// Between two comparisons of a quiet positioned subscription with its channel. A gap: 2500.
@@ -80,6 +86,29 @@ pub const ENGINE_MS_MAX: u64 = 5_000;
 /// From a call of the server API on a core to its outcome. Longer than `ENGINE_MS_MAX`: a core that waits for an engine
 /// answers first.
 pub const CALL_MS_MAX: u64 = 6_000;
+
+// Tokens.
+
+/// A token in characters: room for 128 subscriptions with their data, and half of a message. Beyond: disconnect 3500.
+pub const TOKEN_BYTES_MAX: usize = 32 * KIB as usize;
+/// User id in bytes: any UUID, mail address or URI of an identity provider. Beyond: an invalid token.
+pub const USER_ID_BYTES_MAX: usize = 255;
+/// Name of a key (`kid`); thumbprints have 43 characters.
+pub const KEY_ID_BYTES_MAX: usize = 256;
+/// Keys of a key set; the largest public ones have some twenty. Beyond: the set is refused.
+pub const KEY_SET_COUNT_MAX: usize = 100;
+/// A key set is fetched again for an unknown key at most this often: whoever invents key names cannot make us call out.
+pub const KEY_SET_REFETCH_MS_MIN: u64 = 10_000;
+/// A key set is fetched again at this age: so long can a withdrawn key still be used. Centrifugo's.
+pub const KEY_SET_LIFE_MS: u64 = 3_600_000;
+/// Fetching a key set: below `ENGINE_MS_MAX`, since a client waits for it.
+pub const KEY_SET_FETCH_MS_MAX: u64 = 3_000;
+/// A key set as text; `KEY_SET_COUNT_MAX` keys with their certificates.
+pub const KEY_SET_BYTES_MAX: u32 = 512 * KIB;
+/// Addresses of key sets, of issuers with many tenants. Beyond: those that answered first stay.
+pub const KEY_SET_ADDRESS_COUNT_MAX: usize = 256;
+/// Revoked tokens, cut users and blocked users together: some 10 MiB. Beyond: the act is refused.
+pub const REVOCATION_COUNT_MAX: usize = 100_000;
 
 // Streams.
 
@@ -137,6 +166,9 @@ const _: () = assert!(HEADER_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a header line of
 const _: () =
     assert!(CLOSE_REASON_BYTES_MAX + 2 == CONTROL_BYTES_MAX as usize, "code and reason fill a control frame");
 const _: () = assert!(ENGINE_MS_MAX < CALL_MS_MAX, "an engine's own deadline comes before that of a call");
+const _: () =
+    assert!(KEY_SET_FETCH_MS_MAX < ENGINE_MS_MAX, "a fetched key set comes before its client is given up");
+const _: () = assert!(TOKEN_BYTES_MAX < MESSAGE_BYTES_MAX as usize, "a token fits into a message");
 const _: () = assert!(MESSAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "an empty outbox takes any message");
 const _: () = assert!(
     COMPLETION_COUNT >= 4 * SUBMISSION_COUNT,

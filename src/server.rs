@@ -4,7 +4,6 @@
 //! listen. Stop: the control plane hears the signal and mails a drain to every core; each ends when its last client
 //! has gone; then the control plane ends.
 
-use crate::channels::{Namespaces, Permission, Policy};
 use crate::cli::banner::{BannerFacts, banner};
 use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
@@ -14,13 +13,11 @@ use crate::control::{
 };
 use crate::driver::{Admissions, Core, NotReady, Roll, Station};
 use crate::fatal::Fatal;
-use crate::http::OriginPolicy;
 use crate::ids::CoreId;
 use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT, STREAM_COUNT_MAX, SURPLUS_DESCRIPTOR_COUNT};
+use crate::shard::ShardOptions;
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
-use crate::shard::settings::{Access, Limits, Patience};
-use crate::shard::{Settings, ShardOptions};
 use crate::stats::Published;
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
 use crate::sys::rlimit::{LOCKED_MEMORY_BYTES_MIN, Limit};
@@ -204,73 +201,21 @@ fn shard_options(config: &Config, core: CoreId, hash_seed: u64) -> Result<ShardO
         mail_count_max: MAIL_COUNT_MAX,
         ping_interval: config.client.ping_interval,
         pong_max: config.client.pong_timeout,
-        settings: Arc::new(settings(config)?),
+        settings: Arc::new(config.settings()?),
     })
 }
 
 fn stream_options(config: &Config, admissions: &Arc<Admissions>) -> Result<StreamOptions, Fatal> {
+    let transports = &config.transports;
     Ok(StreamOptions {
-        http_stream: true,
-        sse: true,
-        uni_http_stream: config.development,
-        uni_sse: config.development,
+        http_stream: transports.http_stream,
+        sse: transports.sse,
+        uni_http_stream: transports.uni_http_stream,
+        uni_sse: transports.uni_sse,
         count_max: STREAM_COUNT_MAX,
-        origins: Arc::new(origins(config)?),
+        origins: Arc::new(config.settings()?.origins),
         headers: Arc::default(),
         places: Arc::<Admissions>::clone(admissions),
-    })
-}
-
-fn origins(config: &Config) -> Result<OriginPolicy, Fatal> {
-    OriginPolicy::new(&config.client.allowed_origins).map_err(|error| Fatal::Config {
-        file: None,
-        problems: vec![format!("client.allowed_origins: {error}")],
-    })
-}
-
-fn settings(config: &Config) -> Result<Settings, Fatal> {
-    let Config { client, websocket, channel, .. } = config;
-    let rules = &channel.without_namespace;
-    let policy = Policy {
-        presence: rules.presence,
-        subscribe: Permission {
-            for_client: rules.allow_subscribe_for_client,
-            for_subscriber: false,
-            for_anonymous: rules.allow_subscribe_for_anonymous,
-        },
-        publish: Permission {
-            for_client: rules.allow_publish_for_client,
-            for_subscriber: rules.allow_publish_for_subscriber,
-            for_anonymous: rules.allow_publish_for_anonymous,
-        },
-        see_presence: Permission {
-            for_client: rules.allow_presence_for_client,
-            for_subscriber: rules.allow_presence_for_subscriber,
-            for_anonymous: rules.allow_presence_for_anonymous,
-        },
-        ..Policy::default()
-    };
-    let namespaces = Namespaces::new(policy, [], channel.max_length as usize)
-        .map_err(|error| Fatal::Config { file: None, problems: vec![error.to_string()] })?;
-    let rate = client.connection_rate_limit.div_ceil(config.cores.len().max(1) as u32);
-    Ok(Settings {
-        namespaces: Arc::new(namespaces),
-        origins: origins(config)?,
-        access: Access { anonymous: client.allow_anonymous_connect_without_token, ..Access::default() },
-        limits: Limits {
-            handshake_rate: (rate > 0).then_some(rate),
-            channels_per_client_max: client.channel_limit,
-            message_bytes_max: websocket.message_size_limit,
-            outbox_bytes_max: client.queue_max_size,
-            ..Limits::default()
-        },
-        patience: Patience {
-            handshake: websocket.handshake_timeout,
-            message: websocket.message_timeout,
-            stale: client.stale_close_delay,
-            ..Patience::default()
-        },
-        ..Settings::open()
     })
 }
 

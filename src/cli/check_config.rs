@@ -25,8 +25,8 @@ fn summary(config: &Config, warnings: &[Warning], paint: Paint) -> String {
     let mode = if config.development { "development" } else { "production" };
     let mut text = format!("{} in {mode} mode", paint.good("OK"));
     text.push_str(if differences.is_empty() { ", nothing differs from the defaults\n" } else { ", with\n" });
-    for (entry, value) in differences {
-        let _ = writeln!(text, "  {} = {value}", entry.key);
+    for (key, value) in differences {
+        let _ = writeln!(text, "  {key} = {value}");
     }
     for warning in warnings {
         let _ = writeln!(text, "{} {warning}", paint.doubtful("warning:"));

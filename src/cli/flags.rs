@@ -1,6 +1,7 @@
 //! The flags of `serve`, made from the option table: each shows its default, its unit and its other names.
 
-use crate::config::table::{Entry, OPTIONS};
+use crate::config::option::Entry;
+use crate::config::table::options;
 use crate::config::{Flag, Mode};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::path::PathBuf;
@@ -26,8 +27,8 @@ Examples:
 
 impl Args for ServeArguments {
     fn augment_args(command: Command) -> Command {
-        let denials = OPTIONS.iter().filter(|entry| entry.is_switch()).map(denial);
-        command.args(own()).args(OPTIONS.iter().map(argument)).args(denials)
+        let denials = flags().filter(|entry| entry.is_switch()).map(denial);
+        command.args(own()).args(flags().map(argument)).args(denials)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -45,7 +46,7 @@ impl FromArgMatches for ServeArguments {
         Ok(Self {
             config: matches.get_one("config").cloned(),
             ready_file: matches.get_one("ready-file").cloned(),
-            flags: OPTIONS.iter().filter_map(given).collect(),
+            flags: flags().filter_map(given).collect(),
         })
     }
 
@@ -53,6 +54,11 @@ impl FromArgMatches for ServeArguments {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+/// All options but secrets: a command line is visible to every user of the machine.
+fn flags() -> impl Iterator<Item = &'static Entry> {
+    options().filter(|entry| !entry.is_secret())
 }
 
 /// What belongs to one process and not to its configuration.
@@ -113,8 +119,11 @@ fn denial_name(entry: &Entry) -> String {
 fn heading(entry: &Entry) -> &'static str {
     match entry.section() {
         "listen" | "" | "routes" => "Server",
-        "client" => "Clients",
+        section if section == "client" || section.starts_with("client.") => "Clients",
         "websocket" => "WebSocket",
+        "http_stream" | "sse" | "uni_websocket" | "uni_http_stream" | "uni_sse" => "Other transports",
+        "http_api" | "rpc.ping" => "Server API",
+        "store" => "Storage",
         "shutdown" => "Shutdown",
         _ => "Channels",
     }

@@ -1,13 +1,19 @@
 //! What an operator can choose, in three steps: `table` names every option once, `raw` gathers settings from the file,
-//! the environment and the flags (in that rising order), `checked` turns them into a `Config`.
+//! the environment and the flags (in that rising order), `checked` turns them into a `Config`. `settings` makes of it
+//! what cores may be told while they run.
 //!
-//! Invariant: a `Config` satisfies every range and relation of the table; the command line help, the reference in the
-//! README and the checks all come from that table. Nothing below `server` ever sees a `Config`.
+//! Invariant: a `Config` satisfies every range and relation of the table; the command line help, the reference and the
+//! checks all come from that table. Nothing below `server` ever sees a `Config`.
 
 mod checked;
+pub mod list;
+pub mod option;
 mod problem;
 mod raw;
 pub mod reference;
+mod relations;
+mod secret;
+mod settings;
 pub mod table;
 mod value;
 mod warning;
@@ -17,14 +23,20 @@ mod tests;
 
 pub use problem::{Origin, Problem};
 pub use raw::Flag;
-pub use value::{Driver, show_cores};
+pub use secret::Secret;
+pub use table::api::{HttpApi, Rpc};
+pub use table::channel::{Channel, ChannelOptions};
+pub use table::client::Client;
+pub use table::server::{Listen, Routes, Shutdown};
+pub use table::store::Store;
+pub use table::transports::Transports;
+pub use table::websocket::WebSocket;
+pub use value::{Driver, Shape, show_cores};
 pub use warning::Warning;
 
 use crate::fatal::Fatal;
 use crate::sys::affinity;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Everything that the server is told at start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,73 +48,16 @@ pub struct Config {
     pub routes: Routes,
     pub client: Client,
     pub websocket: WebSocket,
+    pub transports: Transports,
     pub channel: Channel,
+    pub store: Store,
+    pub http_api: HttpApi,
+    pub rpc: Rpc,
     pub shutdown: Shutdown,
     /// No file was given: everything is allowed, on the loopback address.
     pub development: bool,
     /// Where to announce that the server listens; a matter of one process, not of its configuration.
     pub ready_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    pub public: SocketAddr,
-    pub internal: SocketAddr,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Routes {
-    pub echo: bool,
-    pub pages: bool,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Client {
-    pub allow_anonymous_connect_without_token: bool,
-    /// Patterns that `OriginPolicy` accepts.
-    pub allowed_origins: Vec<String>,
-    pub ping_interval: Duration,
-    pub pong_timeout: Duration,
-    pub stale_close_delay: Duration,
-    pub channel_limit: u32,
-    pub queue_max_size: u32,
-    /// Of this node; zero is no limit.
-    pub connection_limit: u32,
-    /// Of this node, per second; zero is no limit.
-    pub connection_rate_limit: u32,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WebSocket {
-    pub message_size_limit: u32,
-    pub handshake_timeout: Duration,
-    pub message_timeout: Duration,
-    pub close_timeout: Duration,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Channel {
-    pub max_length: u32,
-    pub without_namespace: ChannelOptions,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChannelOptions {
-    pub presence: bool,
-    pub allow_subscribe_for_client: bool,
-    pub allow_subscribe_for_anonymous: bool,
-    pub allow_publish_for_client: bool,
-    pub allow_publish_for_subscriber: bool,
-    pub allow_publish_for_anonymous: bool,
-    pub allow_presence_for_client: bool,
-    pub allow_presence_for_subscriber: bool,
-    pub allow_presence_for_anonymous: bool,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shutdown {
-    pub timeout: Duration,
-    pub drain_window: Duration,
 }
 
 /// Which defaults apply. A file, even an empty one, means production.
@@ -145,27 +100,48 @@ impl Config {
     }
 
     /// Options that are not at the default of their mode, with the value as a file would have it.
-    pub fn differences(&self) -> Vec<(&'static table::Entry, String)> {
+    pub fn differences(&self) -> Vec<(String, String)> {
         let mode = if self.development { Mode::Development } else { Mode::Production };
         let (mut ours, mut defaults) = (self.clone(), Self::defaults(mode, &allowed_cores()));
-        let differs = |entry: &&table::Entry| entry.field.show(&mut ours) != entry.field.show(&mut defaults);
-        let changed: Vec<&table::Entry> = table::OPTIONS.iter().filter(differs).collect();
-        changed.into_iter().map(|entry| (entry, entry.field.toml(&mut ours))).collect()
+        let mut changed = Vec::new();
+        for entry in table::options() {
+            if entry.field.show(&mut ours) != entry.field.show(&mut defaults) {
+                changed.push((entry.key.to_owned(), entry.field.toml(&mut ours)));
+            }
+        }
+        for list in table::lists() {
+            for (name, options) in list.differences(&mut ours) {
+                changed.push((format!("{}.{name}", list.key()), String::from("{}")));
+                changed.extend(
+                    options.into_iter().map(|(key, value)| (format!("{}.{name}.{key}", list.key()), value)),
+                );
+            }
+        }
+        changed
+    }
+
+    /// Options whose new value needs another start.
+    pub fn restarts(&self, new: &Self) -> Vec<&'static str> {
+        let (mut ours, mut theirs) = (self.clone(), new.clone());
+        let differs = |entry: &&option::Entry| {
+            entry.change == option::Change::Restart
+                && entry.field.show(&mut ours) != entry.field.show(&mut theirs)
+        };
+        table::options().filter(differs).map(|entry| entry.key).collect()
+    }
+
+    /// Whether a hook of that kind (`subscribe_proxy`, ...) and name can be asked: nothing configures one yet, and a
+    /// namespace that counts on one must not start.
+    const fn has_channel_hook(_kind: &str, _name: &str) -> bool {
+        false
     }
 
     fn defaults(mode: Mode, allowed: &[usize]) -> Self {
         let mut config = Self { development: mode == Mode::Development, ..Self::default() };
-        for entry in table::OPTIONS {
+        for entry in table::options() {
             entry.field.reset(&mut config, mode, allowed);
         }
         config
-    }
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        Self { public: nowhere, internal: nowhere }
     }
 }
 

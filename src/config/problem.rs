@@ -34,10 +34,14 @@ pub enum Cause {
         |close| format!("; did you mean `{close}`?")))]
     Unknown { key: String, suggestion: Option<String> },
     #[error("`{key}` is {found}; it must be {expected}")]
-    Unfit { key: &'static str, found: String, expected: String },
+    Unfit { key: String, found: String, expected: String },
     /// Two options that are right alone but not together.
     #[error("`{key}` is {found}; it must be {relation}")]
-    Related { key: &'static str, found: String, relation: String },
+    Related { key: String, found: String, relation: String },
+    #[error("every one of `{list}` needs a name: write name = \"...\" below [[{list}]]")]
+    Nameless { list: &'static str },
+    #[error("`{list}` has two called `{name}`")]
+    Twice { list: &'static str, name: String },
 }
 
 impl Origin {

@@ -3,9 +3,11 @@
 //! Invariant: settings stand in rising order of precedence, each with its origin; whatever could not be matched with an
 //! option has become a problem or a warning. Knows names and TOML types, but no ranges: those are checked next.
 
+use super::list::{List, item_environment};
+use super::option::{ENVIRONMENT_PREFIX, Entry};
 use super::problem::{Cause, Origin, Problem};
-use super::table::{ENVIRONMENT_PREFIX, Entry, OPTIONS, find};
-use super::value::Field;
+use super::table::{find, lists, options};
+use super::value::Shape;
 use super::warning::Warning;
 use std::path::Path;
 use toml::Spanned;
@@ -20,13 +22,36 @@ pub struct Flag {
 
 #[derive(Debug)]
 pub struct Setting {
-    pub entry: &'static Entry,
+    /// As people write it; an item's stands between the list and the option.
+    pub key: String,
+    pub target: Target,
     pub text: String,
+    pub origin: Origin,
+}
+
+/// What a setting sets.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    Option(&'static Entry),
+    /// By their numbers: the list in the table, the item in the file, the option within the item.
+    Item {
+        list: usize,
+        item: usize,
+        option: usize,
+    },
+}
+
+/// One of a list, as the file has it.
+#[derive(Debug)]
+pub struct Item {
+    pub list: usize,
+    pub name: String,
     pub origin: Origin,
 }
 
 #[derive(Debug, Default)]
 pub struct Raw {
+    pub items: Vec<Item>,
     pub settings: Vec<Setting>,
     pub problems: Vec<Problem>,
     pub warnings: Vec<Warning>,
@@ -52,26 +77,29 @@ impl Raw {
         let mut ours: Vec<_> = env.filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
         ours.sort();
         for (name, text) in ours {
-            match OPTIONS.iter().find(|entry| entry.environment() == name) {
-                Some(entry) => {
-                    self.settings.push(Setting { entry, text, origin: Origin::Environment(name) });
-                }
-                None if name == CONFIG_VARIABLE => {}
-                None => {
-                    let names = OPTIONS.iter().map(Entry::environment);
-                    let suggestion = closest(&name, names);
-                    self.warnings.push(Warning::UnknownVariable { name, suggestion });
-                }
+            let secret = name.strip_suffix("_FILE");
+            if let Some(entry) = options().find(|entry| entry.environment() == name) {
+                self.set(entry, text, Origin::Environment(name));
+            } else if let Some((key, target)) = self.item_option(&name) {
+                self.settings.push(Setting { key, target, text, origin: Origin::Environment(name) });
+            } else if let Some(entry) = secret_entry(|entry| Some(entry.environment().as_str()) == secret) {
+                self.secret_file(entry, &text, Origin::Environment(name));
+            } else if name != CONFIG_VARIABLE {
+                let suggestion = closest(&name, options().map(Entry::environment));
+                self.warnings.push(Warning::UnknownVariable { name, suggestion });
             }
         }
     }
 
     pub fn flags(&mut self, flags: impl IntoIterator<Item = Flag>) {
-        self.settings.extend(flags.into_iter().map(|Flag { entry, text }| Setting {
-            entry,
-            text,
-            origin: Origin::Flag(entry.flag()),
-        }));
+        for Flag { entry, text } in flags {
+            self.set(entry, text, Origin::Flag(entry.flag()));
+        }
+    }
+
+    fn set(&mut self, entry: &'static Entry, text: String, origin: Origin) {
+        let key = entry.key.to_owned();
+        self.settings.push(Setting { key, target: Target::Option(entry), text, origin });
     }
 
     fn table(&mut self, source: &Source<'_>, prefix: &str, table: &DeTable<'_>) {
@@ -82,60 +110,165 @@ impl Raw {
                 format!("{prefix}.{}", name.get_ref())
             };
             let origin = source.origin(name.span().start);
-            let is_section = OPTIONS.iter().any(|entry| is_within(entry.key, &key));
-            match (find(&key), value.get_ref()) {
-                (Some(entry), _) => self.option(source, entry, value),
-                (None, DeValue::Table(inner)) if is_section => self.table(source, &key, inner),
-                (None, _) if is_section => self.problems.push(Problem {
-                    origin,
-                    cause: Cause::Syntax(format!(
-                        "`{key}` is a section; write [{key}] and its options below it"
-                    )),
-                }),
-                (None, _) => {
-                    let suggestion = suggest(&key);
-                    self.problems.push(Problem { origin, cause: Cause::Unknown { key, suggestion } });
+            if let Some(entry) = find(&key) {
+                self.option(source, entry, value);
+            } else if let Some(list) = lists().iter().position(|list| list.key() == key) {
+                self.list(source, list, value, &origin);
+            } else if let Some(entry) = secret_entry(|entry| key.strip_suffix("_file") == Some(entry.key)) {
+                let path = value.get_ref().as_str().unwrap_or_default();
+                self.secret_file(entry, path, source.origin(value.span().start));
+            } else if is_section(&key) {
+                match value.get_ref() {
+                    DeValue::Table(inner) => self.table(source, &key, inner),
+                    DeValue::Array(_)
+                    | DeValue::String(_)
+                    | DeValue::Integer(_)
+                    | DeValue::Float(_)
+                    | DeValue::Boolean(_)
+                    | DeValue::Datetime(_) => self.problems.push(Problem {
+                        origin,
+                        cause: Cause::Syntax(format!(
+                            "`{key}` is a section; write [{key}] and its options below it"
+                        )),
+                    }),
                 }
+            } else {
+                let suggestion = suggest(&key);
+                self.problems.push(Problem { origin, cause: Cause::Unknown { key, suggestion } });
             }
         }
     }
 
     fn option(&mut self, source: &Source<'_>, entry: &'static Entry, value: &Spanned<DeValue<'_>>) {
         let origin = source.origin(value.span().start);
-        match text_of(&entry.field, value.get_ref()) {
-            Some(text) => self.settings.push(Setting { entry, text, origin }),
-            None => self.problems.push(Problem {
+        match text_of(entry.field.shape(), value.get_ref()) {
+            Some(text) => self.set(entry, text, origin),
+            None => self.misshapen(source, value, entry.key.to_owned(), entry.field.expectation()),
+        }
+    }
+
+    fn misshapen(
+        &mut self,
+        source: &Source<'_>,
+        value: &Spanned<DeValue<'_>>,
+        key: String,
+        expected: String,
+    ) {
+        let written = source.text.get(value.span()).unwrap_or_default();
+        let found = found(written, value.get_ref().type_str());
+        let origin = source.origin(value.span().start);
+        self.problems.push(Problem { origin, cause: Cause::Unfit { key, found, expected } });
+    }
+
+    fn list(&mut self, source: &Source<'_>, index: usize, value: &Spanned<DeValue<'_>>, origin: &Origin) {
+        let Some(list) = lists().get(index) else { return };
+        let key = list.key();
+        let items = value.get_ref().as_array();
+        let tables = items.and_then(|items| items.iter().map(|item| item.get_ref().as_table()).collect());
+        let Some(tables): Option<Vec<&DeTable<'_>>> = tables else {
+            let cause = Cause::Syntax(format!("`{key}` is a list of sections; write [[{key}]] above each"));
+            return self.problems.push(Problem { origin: origin.clone(), cause });
+        };
+        for (item, table) in tables.into_iter().enumerate() {
+            let first = table.iter().map(|(name, _)| name.span().start).min();
+            let origin = first.map_or_else(|| origin.clone(), |first| source.origin(first));
+            self.item(source, *list, [index, item], table, origin);
+        }
+    }
+
+    fn item(
+        &mut self,
+        source: &Source<'_>,
+        list: &dyn List,
+        [list_index, item]: [usize; 2],
+        table: &DeTable<'_>,
+        origin: Origin,
+    ) {
+        let named = table.iter().find(|(name, _)| name.get_ref() == "name");
+        let name = named.and_then(|(_, value)| value.get_ref().as_str());
+        let origin = named.map_or(origin, |(_, value)| source.origin(value.span().start));
+        if name.is_none() {
+            self.problems
+                .push(Problem { origin: origin.clone(), cause: Cause::Nameless { list: list.key() } });
+        }
+        let name = name.unwrap_or("?").to_owned();
+        let known = list.options();
+        for (leaf, value) in table.iter().filter(|(leaf, _)| leaf.get_ref() != "name") {
+            let key = format!("{}.{name}.{}", list.key(), leaf.get_ref());
+            let Some(option) = known.iter().position(|option| option.key == leaf.get_ref()) else {
+                let near = closest(leaf.get_ref(), known.iter().map(|option| option.key.to_owned()));
+                let suggestion = near.map(|near| format!("{}.{name}.{near}", list.key()));
+                let origin = source.origin(leaf.span().start);
+                self.problems.push(Problem { origin, cause: Cause::Unknown { key, suggestion } });
+                continue;
+            };
+            let facts = &known[option];
+            match text_of(facts.shape, value.get_ref()) {
+                Some(text) => self.settings.push(Setting {
+                    key,
+                    target: Target::Item { list: list_index, item, option },
+                    text,
+                    origin: source.origin(value.span().start),
+                }),
+                None => self.misshapen(source, value, key, facts.expectation.clone()),
+            }
+        }
+        self.items.push(Item { list: list_index, name, origin });
+    }
+
+    /// The option of an item of the file that a variable names.
+    fn item_option(&self, variable: &str) -> Option<(String, Target)> {
+        let mut counts = vec![0; lists().len()];
+        for item in &self.items {
+            let (list, count) = (lists().get(item.list)?, counts.get_mut(item.list)?);
+            let number = *count;
+            *count += 1;
+            let leaves = list.options();
+            let found =
+                leaves.iter().position(|leaf| item_environment(list.key(), &item.name, leaf.key) == variable);
+            if let Some(option) = found {
+                let key = format!("{}.{}.{}", list.key(), item.name, leaves[option].key);
+                return Some((key, Target::Item { list: item.list, item: number, option }));
+            }
+        }
+        None
+    }
+
+    /// Secrets of containers come as files: `http_api.key_file`, `RINGWAY_HTTP_API_KEY_FILE`.
+    fn secret_file(&mut self, entry: &'static Entry, path: &str, origin: Origin) {
+        match std::fs::read_to_string(path) {
+            Ok(text) => self.set(entry, text.trim_end_matches(['\r', '\n']).to_owned(), origin),
+            Err(error) => self.problems.push(Problem {
                 origin,
                 cause: Cause::Unfit {
-                    key: entry.key,
-                    found: found(
-                        source.text.get(value.span()).unwrap_or_default(),
-                        value.get_ref().type_str(),
-                    ),
-                    expected: entry.field.expectation(),
+                    key: format!("{}_file", entry.key),
+                    found: format!("\"{path}\""),
+                    expected: format!("the path of a file that can be read ({error})"),
                 },
             }),
         }
     }
 }
 
+fn secret_entry(is_meant: impl Fn(&Entry) -> bool) -> Option<&'static Entry> {
+    options().find(|entry| entry.is_secret() && is_meant(entry))
+}
+
 /// The text of a TOML value, if its type is the one that the option is written in.
-fn text_of(field: &Field, value: &DeValue<'_>) -> Option<String> {
-    match field {
-        Field::Switch { .. } => value.as_bool().map(|value| value.to_string()),
-        Field::Count { .. } => value.as_integer().map(|number| match number.radix() {
+fn text_of(shape: Shape, value: &DeValue<'_>) -> Option<String> {
+    match shape {
+        Shape::Switch => value.as_bool().map(|value| value.to_string()),
+        Shape::Integer => value.as_integer().map(|number| match number.radix() {
             10 => number.as_str().to_owned(),
             radix => {
                 i64::from_str_radix(number.as_str(), radix).map_or_else(|_| "?".to_owned(), |n| n.to_string())
             }
         }),
-        Field::Duration { .. } | Field::Address { .. } | Field::Driver { .. } => {
-            value.as_str().map(str::to_owned)
-        }
-        Field::Cores { .. } => {
+        Shape::Text => value.as_str().map(str::to_owned),
+        Shape::TextOrInteger => {
             value.as_str().map(str::to_owned).or_else(|| value.as_integer().map(|n| n.as_str().to_owned()))
         }
-        Field::Patterns { .. } => {
+        Shape::Texts => {
             let items = value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
             Some(items.collect::<Option<Vec<_>>>()?.join(" "))
         }
@@ -154,12 +287,13 @@ fn found(written: &str, type_name: &str) -> String {
 
 /// The option or section that was probably meant: one whose path is close, or one with that name in another section.
 fn suggest(key: &str) -> Option<String> {
-    let sections = OPTIONS.iter().map(Entry::section).filter(|section| !section.is_empty());
-    let paths = OPTIONS.iter().map(|entry| entry.key).chain(sections).map(str::to_owned);
+    let sections = options().map(Entry::section).filter(|section| !section.is_empty());
+    let lists = lists().iter().map(|list| list.key());
+    let paths = options().map(|entry| entry.key).chain(sections).chain(lists).map(str::to_owned);
     closest(key, paths).or_else(|| {
         let leaf = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-        let name = closest(&leaf(key), OPTIONS.iter().map(|entry| leaf(entry.key)))?;
-        OPTIONS.iter().map(|entry| entry.key).find(|path| leaf(path) == name).map(str::to_owned)
+        let name = closest(&leaf(key), options().map(|entry| leaf(entry.key)))?;
+        options().map(|entry| entry.key).find(|path| leaf(path) == name).map(str::to_owned)
     })
 }
 
@@ -173,8 +307,9 @@ pub fn closest(name: &str, candidates: impl Iterator<Item = String>) -> Option<S
         .map(|(_, candidate)| candidate)
 }
 
-fn is_within(path: &str, section: &str) -> bool {
-    path.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+fn is_section(key: &str) -> bool {
+    let is_within = |path: &str| path.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+    options().any(|entry| is_within(entry.key)) || lists().iter().any(|list| is_within(list.key()))
 }
 
 /// Names the file itself; read by the command line.

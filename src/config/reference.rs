@@ -1,14 +1,50 @@
-//! The option table as Markdown, for the README. A test there keeps both the same.
+//! The option table as Markdown: all of it for the reference, the sections that most people need for the README. Tests
+//! keep both files the same as the table.
 
 use super::Mode;
-use super::table::{Entry, OPTIONS};
+use super::list::List;
+use super::option::{Change, Entry};
+use super::table::{lists, options};
 use std::fmt::Write as _;
 
 /// One table a section, in the order of the option table.
 pub fn markdown() -> String {
+    let mut text = tables(options());
+    for list in lists() {
+        items(&mut text, *list);
+    }
+    text
+}
+
+/// What nobody runs a server without.
+pub fn short_markdown() -> String {
+    tables(options().filter(|entry| SHORT.contains(&entry.key)))
+}
+
+const SHORT: [&str; 17] = [
+    "cores",
+    "listen.public",
+    "listen.internal",
+    "client.allow_anonymous_connect_without_token",
+    "client.allowed_origins",
+    "client.connection_limit",
+    "client.channel_limit",
+    "client.queue_max_size",
+    "websocket.message_size_limit",
+    "channel.without_namespace.presence",
+    "channel.without_namespace.history_size",
+    "channel.without_namespace.history_ttl",
+    "channel.without_namespace.allow_subscribe_for_client",
+    "channel.without_namespace.allow_publish_for_subscriber",
+    "store.path",
+    "http_api.key",
+    "shutdown.drain_window",
+];
+
+fn tables(entries: impl Iterator<Item = &'static Entry>) -> String {
     let mut text = String::new();
     let mut section = None;
-    for entry in OPTIONS {
+    for entry in entries {
         if section != Some(entry.section()) {
             section = Some(entry.section());
             heading(&mut text, entry.section());
@@ -29,7 +65,20 @@ fn row(text: &mut String, entry: &Entry) {
     let production = shown(&entry.default_text(Mode::Production));
     let development = shown(&entry.default_text(Mode::Development));
     let development = if development == production { String::new() } else { development };
-    let _ = writeln!(text, "| `{name}` | {production} | {development} | {} |", entry.doc);
+    let restart = match entry.change {
+        Change::Live => "",
+        Change::Restart => " *",
+    };
+    let _ = writeln!(text, "| `{name}`{restart} | {production} | {development} | {} |", entry.doc);
+}
+
+fn items(text: &mut String, list: &dyn List) {
+    let _ =
+        writeln!(text, "\n`[[{}]]`, any number of them, each with a `name`\n\n{}", list.key(), list.doc());
+    let _ = writeln!(text, "\n| option | default | |\n|---|---|---|");
+    for option in list.options() {
+        let _ = writeln!(text, "| `{}` | {} | {} |", option.key, shown(&option.default_text), option.doc);
+    }
 }
 
 fn shown(value: &str) -> String {

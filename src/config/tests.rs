@@ -1,6 +1,12 @@
+use super::option::Entry;
 use super::problem::Cause;
-use super::table::{Entry, OPTIONS, find};
+use super::table::{find, lists, options};
 use super::*;
+use crate::channels::Policy;
+use std::time::Duration;
+
+mod namespaces;
+mod reload;
 
 /// Loads `text` as a file, with settings of the environment and of flags, on a machine with the CPUs 0 to 3.
 fn load(
@@ -34,6 +40,10 @@ fn other_value(entry: &Entry) -> &'static str {
         value::Field::Count { .. } => "5000",
         value::Field::Address { .. } => "[::1]:4711",
         value::Field::Patterns { .. } => "https://example.com",
+        value::Field::Text { .. } | value::Field::Secret { .. } => "something",
+        value::Field::Choice { among, .. } | value::Field::Words { among, .. } => {
+            among.last().copied().unwrap_or_default()
+        }
         value::Field::Cores { .. } => "2",
         value::Field::Driver { .. } => "uring",
     }
@@ -43,7 +53,7 @@ fn other_value(entry: &Entry) -> &'static str {
 fn every_field_of_the_configuration_has_an_option() {
     let defaults = Config::defaults(Mode::Production, &[0, 1, 2, 3]);
     let mut changed = defaults.clone();
-    for entry in OPTIONS {
+    for entry in options() {
         let before = changed.clone();
         entry.field.assign(&mut changed, other_value(entry), &[0, 1, 2, 3]).unwrap();
         assert_ne!(before, changed, "{} changes nothing", entry.key);
@@ -55,13 +65,31 @@ fn every_field_of_the_configuration_has_an_option() {
         .filter(|line| debug(&changed).lines().any(|other| other == *line))
         .map(|line| line.trim().to_owned())
         .collect::<Vec<_>>();
-    assert_eq!(same, ["development: false,", "ready_file: None,"], "fields that no option sets");
+    assert_eq!(
+        same,
+        ["namespaces: [],", "development: false,", "ready_file: None,"],
+        "fields that no option sets"
+    );
+}
+
+#[test]
+fn every_field_of_a_namespace_has_an_option() {
+    for list in lists() {
+        let mut config = Config::default();
+        list.open(&mut config, "some");
+        for (option, facts) in list.options().iter().enumerate() {
+            let before = config.clone();
+            let entry = options().find(|entry| entry.key.ends_with(&format!(".{}", facts.key))).unwrap();
+            list.assign(&mut config, 0, option, other_value(entry)).unwrap();
+            assert_ne!(before, config, "{} changes nothing", facts.key);
+        }
+    }
 }
 
 #[test]
 fn keys_flags_and_environment_names_are_unique() {
     let mut names: Vec<String> =
-        OPTIONS.iter().flat_map(|entry| [entry.environment(), entry.flag().to_owned()]).collect();
+        options().flat_map(|entry| [entry.environment(), entry.flag().to_owned()]).collect();
     names.sort();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
 }
@@ -70,7 +98,7 @@ fn keys_flags_and_environment_names_are_unique() {
 fn what_an_option_shows_it_reads_back() {
     for mode in [Mode::Production, Mode::Development] {
         let mut config = Config::defaults(mode, &[0, 1, 2, 3]);
-        for entry in OPTIONS {
+        for entry in options() {
             let shown = entry.field.show(&mut config);
             let mut again = config.clone();
             entry
@@ -96,7 +124,11 @@ fn an_empty_file_is_secure() {
     assert!(!config.client.allow_anonymous_connect_without_token);
     assert!(config.client.allowed_origins.is_empty());
     assert!(!config.routes.echo);
-    assert_eq!(config.channel.without_namespace, ChannelOptions::default());
+    assert!(!config.client.insecure && !config.http_api.insecure && !config.http_api.external);
+    let settings = config.settings().unwrap();
+    let policy = settings.namespaces.policy(None).unwrap();
+    let closed = Policy { history_meta_ttl: policy.history_meta_ttl, ..Policy::default() };
+    assert_eq!(format!("{policy:?}"), format!("{closed:?}"));
     assert_eq!(config.listen.public.to_string(), "0.0.0.0:8080");
     assert!(config.listen.internal.ip().is_loopback());
 }

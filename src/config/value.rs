@@ -3,6 +3,7 @@
 //! Invariant: what `show` writes, `assign` reads back. A value is always text on its way in, so that a file, the
 //! environment and a flag cannot differ in what they accept.
 
+use super::secret::Secret;
 use super::{Config, Mode};
 use crate::http::{OriginPatternError, OriginPolicy};
 use std::fmt::Write as _;
@@ -18,50 +19,93 @@ pub enum Driver {
     Uring,
 }
 
-/// The kind of an option, its place in `Config`, its defaults and its bounds. Ranges are inclusive.
-#[derive(Debug)]
-pub enum Field {
+/// The kind of an option, its place in the struct that holds it, its defaults and its bounds. Ranges are inclusive.
+pub enum Field<C: 'static = Config> {
     Switch {
-        place: fn(&mut Config) -> &mut bool,
+        place: fn(&mut C) -> &mut bool,
         production: bool,
         development: bool,
     },
     Duration {
-        place: fn(&mut Config) -> &mut Duration,
+        place: fn(&mut C) -> &mut Duration,
         default_ms: u64,
         range_ms: [u64; 2],
     },
     Count {
-        place: fn(&mut Config) -> &mut u32,
+        place: fn(&mut C) -> &mut u32,
         default: u32,
         range: [u32; 2],
         unit: &'static str,
     },
     Address {
-        place: fn(&mut Config) -> &mut SocketAddr,
+        place: fn(&mut C) -> &mut SocketAddr,
         production: SocketAddr,
         development: SocketAddr,
     },
     Patterns {
-        place: fn(&mut Config) -> &mut Vec<String>,
+        place: fn(&mut C) -> &mut Vec<String>,
         production: &'static [&'static str],
         development: &'static [&'static str],
     },
+    Text {
+        place: fn(&mut C) -> &mut String,
+        default: &'static str,
+        /// What it must be, if it is not.
+        check: fn(&str) -> Result<(), String>,
+    },
+    /// The first is the default.
+    Choice {
+        place: fn(&mut C) -> &mut &'static str,
+        among: &'static [&'static str],
+    },
+    Words {
+        place: fn(&mut C) -> &mut Vec<&'static str>,
+        among: &'static [&'static str],
+    },
+    /// Nothing that prints options prints it.
+    Secret {
+        place: fn(&mut C) -> &mut Secret,
+    },
     Cores {
-        place: fn(&mut Config) -> &mut Vec<usize>,
+        place: fn(&mut C) -> &mut Vec<usize>,
     },
     Driver {
-        place: fn(&mut Config) -> &mut Driver,
+        place: fn(&mut C) -> &mut Driver,
     },
+}
+
+/// How a value is written in TOML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Switch,
+    Integer,
+    Text,
+    TextOrInteger,
+    Texts,
 }
 
 /// The text is not a value of this kind, or not within its bounds. The reason completes "it must be ...".
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unfit(pub String);
 
-impl Field {
+impl<C> Field<C> {
+    pub const fn shape(&self) -> Shape {
+        match self {
+            Self::Switch { .. } => Shape::Switch,
+            Self::Count { .. } => Shape::Integer,
+            Self::Duration { .. }
+            | Self::Address { .. }
+            | Self::Text { .. }
+            | Self::Choice { .. }
+            | Self::Secret { .. }
+            | Self::Driver { .. } => Shape::Text,
+            Self::Cores { .. } => Shape::TextOrInteger,
+            Self::Patterns { .. } | Self::Words { .. } => Shape::Texts,
+        }
+    }
+
     /// Puts the default in place.
-    pub fn reset(&self, config: &mut Config, mode: Mode, allowed: &[usize]) {
+    pub fn reset(&self, config: &mut C, mode: Mode, allowed: &[usize]) {
         let development = mode == Mode::Development;
         match *self {
             Self::Switch { place, production, development: open } => {
@@ -76,13 +120,17 @@ impl Field {
                 let patterns = if development { open } else { production };
                 *place(config) = patterns.iter().map(ToString::to_string).collect();
             }
+            Self::Text { place, default, .. } => default.clone_into(place(config)),
+            Self::Choice { place, among } => *place(config) = among.first().copied().unwrap_or_default(),
+            Self::Words { place, .. } => place(config).clear(),
+            Self::Secret { place } => *place(config) = Secret::default(),
             Self::Cores { place } => *place(config) = allowed.to_vec(),
             Self::Driver { place } => *place(config) = Driver::Auto,
         }
     }
 
     /// Reads `text`, checks the bounds and puts the value in place.
-    pub fn assign(&self, config: &mut Config, text: &str, allowed: &[usize]) -> Result<(), Unfit> {
+    pub fn assign(&self, config: &mut C, text: &str, allowed: &[usize]) -> Result<(), Unfit> {
         let unfit = || Unfit(self.expectation());
         match *self {
             Self::Switch { place, .. } => *place(config) = parse_switch(text).ok_or_else(unfit)?,
@@ -97,6 +145,16 @@ impl Field {
             }
             Self::Address { place, .. } => *place(config) = parse_address(text).ok_or_else(unfit)?,
             Self::Patterns { place, .. } => *place(config) = parse_patterns(text)?,
+            Self::Text { place, check, .. } => {
+                check(text).map_err(Unfit)?;
+                text.clone_into(place(config));
+            }
+            Self::Choice { place, among } => *place(config) = one_of(among, text).ok_or_else(unfit)?,
+            Self::Words { place, among } => {
+                let words = split(text).map(|word| one_of(among, word).ok_or_else(unfit));
+                *place(config) = words.collect::<Result<_, _>>()?;
+            }
+            Self::Secret { place } => *place(config) = Secret::new(text),
             Self::Cores { place } => *place(config) = parse_cores(text, allowed)?,
             Self::Driver { place } => *place(config) = parse_driver(text)?,
         }
@@ -104,13 +162,17 @@ impl Field {
     }
 
     /// The value in place, as a file would have it (text without its quotes).
-    pub fn show(&self, config: &mut Config) -> String {
+    pub fn show(&self, config: &mut C) -> String {
         match *self {
             Self::Switch { place, .. } => place(config).to_string(),
             Self::Duration { place, .. } => show_duration(*place(config)),
             Self::Count { place, .. } => place(config).to_string(),
             Self::Address { place, .. } => place(config).to_string(),
             Self::Patterns { place, .. } => place(config).join(" "),
+            Self::Text { place, .. } => place(config).clone(),
+            Self::Choice { place, .. } => (*place(config)).to_owned(),
+            Self::Words { place, .. } => place(config).join(" "),
+            Self::Secret { place } => if place(config).is_empty() { "" } else { "(hidden)" }.to_owned(),
             Self::Cores { place } => match place(config).as_slice() {
                 // A bare number would be read back as a count.
                 [core] => format!("{core}-{core}"),
@@ -141,6 +203,9 @@ impl Field {
             Self::Patterns { .. } => {
                 "a list of origins, such as [\"https://example.com\", \"https://*.example.com\"]".to_owned()
             }
+            Self::Text { .. } | Self::Secret { .. } => "text".to_owned(),
+            Self::Choice { among, .. } => format!("one of {}", quoted(among)),
+            Self::Words { among, .. } => format!("a list with any of {}", quoted(among)),
             Self::Cores { .. } => "a number of CPUs, a list such as \"0,2-3\", or \"all\"".to_owned(),
             Self::Driver { .. } => "\"auto\" or \"uring\"".to_owned(),
         }
@@ -154,19 +219,30 @@ impl Field {
             Self::Switch { .. }
             | Self::Address { .. }
             | Self::Patterns { .. }
+            | Self::Text { .. }
+            | Self::Choice { .. }
+            | Self::Words { .. }
+            | Self::Secret { .. }
             | Self::Cores { .. }
             | Self::Driver { .. } => None,
         }
     }
 
     /// The value in place, ready to be pasted into a file.
-    pub fn toml(&self, config: &mut Config) -> String {
+    pub fn toml(&self, config: &mut C) -> String {
         match *self {
             Self::Switch { .. } | Self::Count { .. } => self.show(config),
-            Self::Duration { .. } | Self::Address { .. } | Self::Cores { .. } | Self::Driver { .. } => {
+            Self::Duration { .. }
+            | Self::Address { .. }
+            | Self::Choice { .. }
+            | Self::Secret { .. }
+            | Self::Cores { .. }
+            | Self::Driver { .. } => {
                 format!("\"{}\"", self.show(config))
             }
+            Self::Text { place, .. } => toml::Value::from(place(config).as_str()).to_string(),
             Self::Patterns { place, .. } => format!("{:?}", place(config)),
+            Self::Words { place, .. } => format!("{:?}", place(config)),
         }
     }
 
@@ -179,10 +255,32 @@ impl Field {
             Self::Count { .. } => "COUNT",
             Self::Address { .. } => "ADDRESS:PORT",
             Self::Patterns { .. } => "ORIGINS",
+            Self::Text { .. } | Self::Secret { .. } => "TEXT",
+            Self::Choice { .. } => "WORD",
+            Self::Words { .. } => "WORDS",
             Self::Cores { .. } => "N|LIST",
             Self::Driver { .. } => "auto|uring",
         }
     }
+}
+
+fn one_of(among: &'static [&'static str], text: &str) -> Option<&'static str> {
+    among.iter().copied().find(|word| *word == text)
+}
+
+/// `"a", "b" or "c"`
+fn quoted(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    match words.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => String::new(),
+    }
+}
+
+/// Separated by spaces, as in Centrifugo's environment, or by commas.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty())
 }
 
 fn parse_switch(text: &str) -> Option<bool> {
@@ -231,11 +329,8 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
 }
 
-/// Separated by spaces, as in Centrifugo's environment, or by commas.
 fn parse_patterns(text: &str) -> Result<Vec<String>, Unfit> {
-    let separator = |c: char| c == ',' || c.is_whitespace();
-    let patterns: Vec<String> =
-        text.split(separator).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let patterns: Vec<String> = split(text).map(str::to_owned).collect();
     match OriginPolicy::new(&patterns) {
         Ok(_) => Ok(patterns),
         Err(OriginPatternError(pattern)) => Err(Unfit(format!(

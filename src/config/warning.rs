@@ -45,7 +45,9 @@ impl Warning {
     pub(super) fn of(config: &Config) -> Vec<Self> {
         let (public, internal) = (config.listen.public.ip(), config.listen.internal.ip());
         let exposed = !public.is_loopback();
-        let nobody = !config.client.allow_anonymous_connect_without_token && !config.routes.echo;
+        let client = &config.client;
+        let anonymous = client.allow_anonymous_connect_without_token || client.insecure;
+        let nobody = !anonymous && client.user_id_http_header.is_empty() && !config.routes.echo;
         [
             (config.development && !exposed).then_some(Self::Development),
             (config.development && exposed).then_some(Self::DevelopmentExposed { public }),

@@ -10,6 +10,7 @@ mod handover;
 mod http;
 mod inlet;
 mod internal;
+pub mod jwks;
 mod lifecycle;
 mod metrics;
 mod pages;

@@ -3,6 +3,7 @@
 //! A call about one channel goes to the channel's owner; a call about a user, a client or all channels goes to every
 //! core, and the caller puts the outcomes together. Invariant: each core that got a call answers it exactly once.
 
+pub use crate::auth::Overrides;
 use crate::ids::ClientId;
 use crate::publication::{Person, Publication, Tags};
 use std::sync::Arc;
@@ -131,16 +132,6 @@ pub struct Subscribe {
     pub data: Option<Arc<[u8]>>,
     pub recover_since: Option<Position>,
     pub overrides: Overrides,
-}
-
-/// What a token or hook changes of the namespace's options for one subscription.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    pub presence: Option<bool>,
-    pub join_leave: Option<bool>,
-    pub force_push_join_leave: Option<bool>,
-    pub force_recovery: Option<bool>,
-    pub force_positioning: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

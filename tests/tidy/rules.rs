@@ -7,7 +7,7 @@ const LAYERS: &[&[&str]] = &[
     &["ids", "limits", "time"],
     &["pages", "payload", "publication", "stats"],
     &["channels", "history", "http", "proto", "sys", "ws"],
-    &["conn", "hub"],
+    &["auth", "conn", "hub"],
     &["shard"],
     &["fatal"],
     &["config", "control", "driver", "sim"],

@@ -25,7 +25,7 @@ use tower_service::Service;
 const BOUNDS: RequestBounds = RequestBounds { time_max: Duration::from_secs(20), body_bytes_max: 1024 };
 
 /// A backend on a port of its own, and how many connections it has accepted.
-async fn backend(router: Router) -> (SocketAddr, Arc<AtomicU32>) {
+pub(super) async fn backend(router: Router) -> (SocketAddr, Arc<AtomicU32>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let accepted = Arc::new(AtomicU32::new(0));
@@ -40,7 +40,7 @@ async fn backend(router: Router) -> (SocketAddr, Arc<AtomicU32>) {
     (address, accepted)
 }
 
-fn client() -> Client {
+pub(super) fn client() -> Client {
     Client::new(&Roots::System).unwrap()
 }
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod handovers;
+mod jwks;
 mod openmetrics;
 mod probes;
 mod signals;

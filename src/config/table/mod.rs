@@ -1,0 +1,47 @@
+//! Every option, once: a file a topic, each with the struct that holds the values and the options that set them.
+//!
+//! Invariant: each field of `Config` that an operator may choose has exactly one entry here. Names are Centrifugo's (v6)
+//! wherever it has the same thing. Flags, environment names, help, the reference and the commented file are derived.
+
+pub mod api;
+pub mod channel;
+pub mod client;
+pub mod personal;
+pub mod rates;
+pub mod server;
+pub mod store;
+pub mod transports;
+pub mod websocket;
+
+use super::list::List;
+use super::option::Entry;
+
+/// In the order of the reference.
+const TOPICS: &[&[Entry]] = &[
+    server::OPTIONS,
+    client::OPTIONS,
+    rates::OPTIONS,
+    personal::OPTIONS,
+    websocket::OPTIONS,
+    transports::OPTIONS,
+    channel::OPTIONS,
+    channel::WITHOUT_NAMESPACE,
+    store::OPTIONS,
+    api::OPTIONS,
+    server::SHUTDOWN,
+];
+
+const LISTS: &[&dyn List] = &[&channel::NAMESPACES];
+
+pub fn options() -> impl Iterator<Item = &'static Entry> + Clone {
+    TOPICS.iter().copied().flatten()
+}
+
+pub fn lists() -> &'static [&'static dyn List] {
+    LISTS
+}
+
+/// Looks an option up by its path.
+pub fn find(key: &str) -> Option<&'static Entry> {
+    options().find(|entry| entry.key == key)
+}

@@ -1,0 +1,55 @@
+//! What may change while the node runs, and what is told to wait for the next start.
+
+use super::{accepted, load, other_value};
+use crate::config::option::Change;
+use crate::config::table::options;
+use crate::config::{Config, Mode};
+
+/// Live, but no matter of the shards: the count of connections, and the server API.
+const ELSEWHERE: [&str; 4] =
+    ["client.connection_limit", "http_api.key", "http_api.insecure", "http_api.error_mode"];
+
+#[test]
+fn whatever_is_live_reaches_the_shards_and_nothing_else_does() {
+    let told = |config: &Config| format!("{:?}", config.settings().unwrap());
+    for entry in options() {
+        let mut config = Config::defaults(Mode::Production, &[0]);
+        let hook = entry.key.strip_suffix("_proxy_name");
+        if let Some(enabled) =
+            hook.and_then(|hook| options().find(|other| other.key == format!("{hook}_proxy_enabled")))
+        {
+            enabled.field.assign(&mut config, "true", &[0]).unwrap();
+        }
+        let before = told(&config);
+        let value = if entry.key == "cores" { "all" } else { other_value(entry) };
+        entry.field.assign(&mut config, value, &[0]).unwrap();
+        let is_told = told(&config) != before;
+        let is_live = entry.change == Change::Live && !ELSEWHERE.contains(&entry.key);
+        assert_eq!(is_told, is_live, "{}", entry.key);
+    }
+}
+
+#[test]
+fn options_that_wait_for_the_next_start_are_named() {
+    let old = accepted("[client]\nchannel_limit = 5\nping_interval = \"25s\"\n");
+    let new = accepted("cores = 2\n[client]\nchannel_limit = 6\nping_interval = \"26s\"\n");
+    assert_eq!(old.restarts(&new), ["cores", "client.ping_interval"]);
+    assert!(old.restarts(&old).is_empty());
+}
+
+#[test]
+fn secrets_come_from_files_and_are_never_shown() {
+    let path = std::env::temp_dir().join(format!("ringway-secret-{}", std::process::id()));
+    std::fs::write(&path, "hunter2\n").unwrap();
+    let path_text = path.to_str().unwrap();
+    let of_file = accepted(&format!("[http_api]\nkey_file = \"{path_text}\"\n"));
+    let of_env = load("", &[("RINGWAY_HTTP_API_KEY_FILE", path_text)], &[]).unwrap().0;
+    std::fs::remove_file(&path).unwrap();
+    for config in [of_file, of_env, accepted("[http_api]\nkey = \"hunter2\"\n")] {
+        assert_eq!(config.http_api.key.expose(), "hunter2");
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(config.differences().contains(&("http_api.key".to_owned(), "\"(hidden)\"".to_owned())));
+    }
+    let gone = super::refused(&format!("[http_api]\nkey_file = \"{path_text}\"\n"));
+    assert!(gone[0].contains("`http_api.key_file`") && gone[0].contains("can be read"), "{gone:?}");
+}
