@@ -131,6 +131,23 @@ pub const BACKEND_IDLE_MS_MAX: u64 = 50_000;
 /// Resting connections that are kept to one backend, for the next burst.
 pub const BACKEND_IDLE_COUNT_MAX: usize = 64;
 
+// Server API.
+
+/// Body of one call. Beyond: 413. Centrifugo's limit is 1 MiB.
+pub const API_BODY_BYTES_MAX: usize = MIB as usize;
+/// Absolute time for a whole body, however slowly it drips. Beyond: 408.
+pub const API_BODY_MS_MAX: u64 = 10_000;
+/// Commands of one batch. Beyond: error 107.
+pub const API_BATCH_COUNT_MAX: usize = 10_000;
+/// Channels of one broadcast. Beyond: error 107.
+pub const API_BROADCAST_COUNT_MAX: usize = 10_000;
+/// Calls of one batch or broadcast that are under way at one time, so that they leave room in the mailboxes of the cores.
+pub const API_PARALLEL_COUNT_MAX: usize = 1024;
+/// The type of an event. Beyond: error 107.
+pub const EVENT_TYPE_BYTES_MAX: usize = 128;
+/// The source of an event. Beyond: error 107.
+pub const EVENT_SOURCE_BYTES_MAX: usize = 255;
+
 // Driver.
 
 /// Accept queue of each listener; the kernel caps it at `net.core.somaxconn`.
@@ -169,6 +186,8 @@ const _: () = assert!(ENGINE_MS_MAX < CALL_MS_MAX, "an engine's own deadline com
 const _: () =
     assert!(KEY_SET_FETCH_MS_MAX < ENGINE_MS_MAX, "a fetched key set comes before its client is given up");
 const _: () = assert!(TOKEN_BYTES_MAX < MESSAGE_BYTES_MAX as usize, "a token fits into a message");
+const _: () =
+    assert!(API_PARALLEL_COUNT_MAX * 8 <= MAIL_COUNT_MAX, "a few callers together do not fill a mailbox");
 const _: () = assert!(MESSAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "an empty outbox takes any message");
 const _: () = assert!(
     COMPLETION_COUNT >= 4 * SUBMISSION_COUNT,

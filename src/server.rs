@@ -8,8 +8,8 @@ use crate::cli::banner::{BannerFacts, banner};
 use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
 use crate::control::{
-    self, Control, ControlError, ControlOptions, Cores, Handover, Lifecycle, Line, NodeView, Phase,
-    StreamOptions,
+    self, ApiAccess, Control, ControlError, ControlOptions, Cores, ErrorMode, Handover, Lifecycle, Line,
+    NodeView, Phase, StreamOptions,
 };
 use crate::driver::{Admissions, Core, NotReady, Roll, Station};
 use crate::fatal::Fatal;
@@ -57,6 +57,9 @@ pub fn run(config: &Config, warnings: &[Warning]) -> Result<(), Fatal> {
         paint: Paint::stderr(),
     };
     eprint!("{}", banner(&facts));
+    if api_access(config).is_closed() {
+        eprintln!("{API_CLOSED}");
+    }
     announce(config, public, control.internal)?;
 
     wait(config, cores, &ended, &lifecycle)?;
@@ -128,6 +131,9 @@ impl Node {
             stop_max: config.shutdown.timeout,
             version: env!("CARGO_PKG_VERSION"),
             streams: stream_options(config, admissions)?,
+            name: node_name(public),
+            api: api_access(config),
+            api_external: config.http_api.external,
         };
         let view = NodeView {
             published: published.clone(),
@@ -173,6 +179,19 @@ impl Node {
         lifecycle.set_ready();
         Ok((control, cores))
     }
+}
+
+/// Unlike that of other nodes, as far as host names are.
+fn node_name(public: SocketAddr) -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}_{}", host.trim_end(), public.port())
+}
+
+/// Who may call the server API.
+fn api_access(config: &Config) -> ApiAccess {
+    let api = &config.http_api;
+    let error_mode = if api.error_mode.is_empty() { ErrorMode::Body } else { ErrorMode::Transport };
+    ApiAccess { key: api.key.expose().to_owned(), insecure: api.insecure, error_mode }
 }
 
 /// What the first signal does.
@@ -252,6 +271,9 @@ fn control_fatal(error: ControlError) -> Fatal {
         }
     }
 }
+
+const API_CLOSED: &str = "ringway: nobody can call the server API: set http_api.key, such as \
+    RINGWAY_HTTP_API_KEY=$(openssl rand -hex 32)";
 
 /// Plain HTTP connections on their way to the control plane.
 const HANDOVER_COUNT_MAX: usize = 1024;

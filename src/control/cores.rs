@@ -46,6 +46,10 @@ pub struct Outputs {
     pub open: watch::Receiver<()>,
 }
 
+/// A call that is on its way.
+#[derive(Debug)]
+pub struct Started(CallId, oneshot::Receiver<Outcome>);
+
 /// Who serves what cores ask and tell.
 #[derive(Debug)]
 pub struct Desks {
@@ -73,18 +77,32 @@ impl Cores {
         self.ask(owner_of(channel, self.count(), self.hash_seed), call).await
     }
 
+    /// Puts a call into the mailbox of a channel's owner at once; `settle` waits for its outcome. For many calls of which
+    /// none should wait for another.
+    pub fn start_owner(&self, channel: &str, call: Call) -> Started {
+        self.start(owner_of(channel, self.count(), self.hash_seed), call)
+    }
+
+    pub async fn settle(&self, Started(call, receiver): Started) -> Outcome {
+        if let Ok(Ok(outcome)) = timeout(Duration::from_millis(CALL_MS_MAX), receiver).await {
+            return outcome;
+        }
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+        Outcome::Failed(Failure::Internal)
+    }
+
     /// A call for every core; `make` is asked for it once a core. The outcomes are in the order of cores.
     pub async fn ask_all(&self, mut make: impl FnMut() -> Call) -> Vec<Outcome> {
-        let asked: Vec<_> = (0..self.count()).map(|core| self.begin(CoreId(core), make())).collect();
+        let asked: Vec<_> = (0..self.count()).map(|core| self.start(CoreId(core), make())).collect();
         let mut outcomes = Vec::with_capacity(asked.len());
         for pending in asked {
-            outcomes.push(self.end(pending).await);
+            outcomes.push(self.settle(pending).await);
         }
         outcomes
     }
 
     pub async fn ask(&self, core: CoreId, call: Call) -> Outcome {
-        self.end(self.begin(core, call)).await
+        self.settle(self.start(core, call)).await
     }
 
     /// Gives the answer back that a shard waits for. One that cannot be delivered is covered by the shard's deadline.
@@ -118,22 +136,14 @@ impl Cores {
         }
     }
 
-    fn begin(&self, core: CoreId, what: Call) -> (CallId, oneshot::Receiver<Outcome>) {
+    fn start(&self, core: CoreId, what: Call) -> Started {
         let call = CallId(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(call, sender);
         if self.post(core, Mail::Call { call, what: Box::new(what) }).is_err() {
             self.answered(call, Outcome::Failed(Failure::Internal));
         }
-        (call, receiver)
-    }
-
-    async fn end(&self, (call, receiver): (CallId, oneshot::Receiver<Outcome>)) -> Outcome {
-        if let Ok(Ok(outcome)) = timeout(Duration::from_millis(CALL_MS_MAX), receiver).await {
-            return outcome;
-        }
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
-        Outcome::Failed(Failure::Internal)
+        Started(call, receiver)
     }
 
     fn answered(&self, call: CallId, outcome: Outcome) {

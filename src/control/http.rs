@@ -7,9 +7,9 @@
 
 use super::lifecycle::Phase;
 use super::replay::Replay;
+use super::routes::Site;
 use super::tenure::{Tenure, Ticket};
 use crate::limits::{HANDSHAKE_MS_MAX, HEAD_BYTES_MAX, HEADER_COUNT_MAX};
-use axum::Router;
 use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
@@ -26,7 +26,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
-use tower_service::Service;
 
 /// How much of our time and memory the peers of a port get at most.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +49,14 @@ impl Bounds {
         end: Duration::from_secs(5),
     };
 
-    /// A scraper, a few probes, a person.
-    pub(super) const INTERNAL: Self = Self { slot_count: 64, ..Self::PUBLIC };
+    /// A scraper, a few probes, a person, and the pools of back ends, which keep quiet connections for a minute or more
+    /// and take it badly when one ends while they write to it. All of them are the operator's own.
+    pub(super) const INTERNAL: Self = Self {
+        slot_count: 1024,
+        head: Duration::from_secs(100),
+        life: Duration::from_hours(1),
+        end: Duration::from_secs(5),
+    };
 }
 
 /// Attached to every request: whether its connection has carried another one before.
@@ -99,7 +104,7 @@ impl Traffic {
 }
 
 pub(super) struct Server {
-    router: Router,
+    site: Arc<Site>,
     bounds: Bounds,
     traffic: Arc<Traffic>,
     phase: watch::Receiver<Phase>,
@@ -109,13 +114,13 @@ pub(super) struct Server {
 impl Server {
     /// Connections end gracefully once `phase` has come to `end_phase`.
     pub(super) fn new(
-        router: Router,
+        site: Arc<Site>,
         bounds: Bounds,
         traffic: Arc<Traffic>,
         phase: watch::Receiver<Phase>,
         end_phase: Phase,
     ) -> Self {
-        Self { router, bounds, traffic, phase, end_phase }
+        Self { site, bounds, traffic, phase, end_phase }
     }
 
     /// Serves a connection in a task of its own, beginning with the bytes that were already read from it.
@@ -130,7 +135,7 @@ impl Server {
         let slot: Ticket = Box::new(slot);
         let tenure = Arc::new(Tenure::new(slot));
         let serving = Serving {
-            router: self.router.clone(),
+            site: Arc::clone(&self.site),
             bounds: self.bounds,
             traffic: Arc::clone(&self.traffic),
             tenure: Arc::clone(&tenure),
@@ -152,7 +157,7 @@ impl Server {
 
 /// One connection.
 struct Serving {
-    router: Router,
+    site: Arc<Site>,
     bounds: Bounds,
     traffic: Arc<Traffic>,
     tenure: Arc<Tenure>,
@@ -162,7 +167,7 @@ struct Serving {
 
 impl Serving {
     async fn serve(self, socket: Replay) {
-        let Self { router, bounds, traffic, tenure, mut phase, end_phase } = self;
+        let Self { site, bounds, traffic, tenure, mut phase, end_phase } = self;
         // A graceful end before the first request would drop that request, so a connection that comes late
         // is told from the start to end after one.
         let keep_alive = *phase.borrow() < end_phase;
@@ -170,10 +175,9 @@ impl Serving {
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(Reused(used.swap(true, Ordering::Relaxed)));
             request.extensions_mut().insert(Arc::clone(&tenure));
-            let answer = router.clone().call(request);
-            let traffic = &traffic;
+            let (site, traffic) = (&site, &traffic);
             async move {
-                let mut response = answer.await?;
+                let mut response = site.answer(request).await;
                 if traffic.is_crowded() {
                     response.headers_mut().insert(CONNECTION, CLOSE);
                 }

@@ -4,6 +4,7 @@
 //! port; signals begin the stop. Invariant: the thread wakes for an event, never on a timer while nothing happens, and no
 //! event of it is on the path of a delivery. It knows shards by their mail only.
 
+mod api;
 pub mod client;
 mod cores;
 mod handover;
@@ -23,17 +24,21 @@ mod tenure;
 #[cfg(test)]
 mod tests;
 
+pub use api::{ApiAccess, ErrorMode};
 pub use cores::{Cores, MemoInbox};
 pub use handover::Handover;
 pub use lifecycle::{Lifecycle, Phase};
 pub use streams::{Places, StreamOptions};
 
 use crate::stats::Published;
+use crate::sys::clock;
 use crate::sys::mailbox::Inbox;
+use api::{Api, NodeFacts};
 use cores::{Desks, Memos};
 use handover::Handovers;
 use http::{Bounds, Server, Traffic};
 use metrics::Metrics;
+use routes::Site;
 use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
@@ -58,6 +63,12 @@ pub struct ControlOptions {
     /// Shown on the metrics page.
     pub version: &'static str,
     pub streams: StreamOptions,
+    /// Of this node among others.
+    pub name: String,
+    /// Who may call the server API.
+    pub api: ApiAccess,
+    /// Serves the server API on the public port, too.
+    pub api_external: bool,
 }
 
 /// What the control plane sees of the cores.
@@ -147,6 +158,15 @@ fn spawn_bounded(
         );
         let metrics =
             Metrics::new(view.clone(), options.version, Arc::clone(&traffic)).with(streams.figures());
+        let facts = NodeFacts {
+            uid: api::uuid(),
+            name: options.name,
+            version: options.version,
+            started: clock::now(),
+            published: view.published.clone(),
+        };
+        let api = Api::new(Arc::clone(&line.cores), options.api, facts);
+        let external = options.api_external.then(|| Arc::clone(&api));
         let plane = Plane {
             handovers: Handovers::new(handovers).map_err(ControlError::Reactor)?,
             cores: line.cores,
@@ -154,14 +174,14 @@ fn spawn_bounded(
             streams: Arc::clone(&streams),
             signals: Signals::new().map_err(ControlError::Reactor)?,
             public: Server::new(
-                routes::public(options.pages, streams.routes()),
+                Arc::new(Site::new(routes::public(options.pages, streams.routes()), external)),
                 bounds,
                 traffic,
                 follow.clone(),
                 Phase::Draining,
             ),
             internal: Server::new(
-                routes::internal(view, metrics),
+                Arc::new(Site::new(routes::internal(view, metrics), Some(api))),
                 Bounds::INTERNAL,
                 Arc::new(Traffic::new(Bounds::INTERNAL)),
                 follow.clone(),

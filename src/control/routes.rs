@@ -4,6 +4,7 @@
 //! nothing here can be made to wait. Routes that do more bring their own bounds.
 
 use super::NodeView;
+use super::api::{self, Api};
 use super::http::Reused;
 use super::lifecycle::Phase;
 use super::metrics::{CONTENT_TYPE as METRICS_TYPE, Metrics};
@@ -15,7 +16,30 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::body::Incoming;
 use std::sync::Arc;
+use tower_service::Service;
+
+/// Everything that a port serves.
+#[derive(Debug)]
+pub(super) struct Site {
+    pages: Router,
+    /// Where the server API is served; it goes past the router, which would cost more than a publication.
+    api: Option<Arc<Api>>,
+}
+
+impl Site {
+    pub(super) fn new(pages: Router, api: Option<Arc<Api>>) -> Self {
+        Self { pages, api }
+    }
+
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response {
+        match &self.api {
+            Some(api) if api::owns(request.uri().path()) => api.serve(request).await,
+            Some(_) | None => self.pages.clone().call(request).await.unwrap_or_else(|never| match never {}),
+        }
+    }
+}
 
 /// Plain requests to the public port.
 pub(super) fn public(pages: bool, streams: Router) -> Router {
@@ -92,4 +116,5 @@ const INDEX: &str = "Ringway, internal port\n\
     \n\
     /livez    200 while the process runs\n\
     /readyz   200 while the node takes new connections, 503 while it starts or drains\n\
-    /metrics  OpenMetrics 1.0 text\n";
+    /metrics  OpenMetrics 1.0 text\n\
+    /api      server API: POST /api/info, /api/publish, /api/batch ..\n";

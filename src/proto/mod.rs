@@ -15,6 +15,7 @@ pub mod reply;
 pub use codec::{Codec, Commands, Malformed};
 pub use codes::{Disconnect, Reject, Unsubscribed};
 pub use command::{Command, Request};
+pub use json::Object;
 pub use push::Push;
 pub use raw::Raw;
 pub use reply::Reply;

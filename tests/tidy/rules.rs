@@ -91,7 +91,7 @@ pub fn crates(source: &Source) -> Vec<String> {
         ("axum", &["control"]),
         ("hyper", &["control"]),
         ("rustls", &["control"]),
-        ("aws_lc_rs", &["auth"]),
+        ("aws_lc_rs", &["auth", "control"]),
         ("prometheus_client", &["control"]),
         ("glommio", &["driver", "sys"]),
         ("io_uring", &["driver", "sys"]),

@@ -9,7 +9,7 @@ mod signals;
 mod streams;
 
 use super::http::Bounds;
-use super::{Control, ControlOptions, Cores, Handover, Lifecycle, Line, NodeView, spawn_bounded};
+use super::{ApiAccess, Control, ControlOptions, Cores, Handover, Lifecycle, Line, NodeView, spawn_bounded};
 use crate::stats::{Published, Stats};
 use crate::sys::mailbox::{Mailbox, mailbox};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -106,6 +106,9 @@ fn options(stop_max: Duration) -> ControlOptions {
         stop_max,
         version: "1.2.3",
         streams: streams::options(),
+        name: String::from("node"),
+        api: ApiAccess::default(),
+        api_external: false,
     }
 }
 

@@ -13,3 +13,4 @@ mod tests;
 
 pub(super) use decode::{check, command, split, trim};
 pub(super) use encode::{push, reply};
+pub use object::Object;

@@ -3,23 +3,23 @@
 
 use crate::proto::raw::Raw;
 
-pub(super) struct Object<'o> {
+pub struct Object<'o> {
     out: &'o mut Vec<u8>,
     empty: bool,
 }
 
 impl<'o> Object<'o> {
-    pub(super) fn open(out: &'o mut Vec<u8>) -> Self {
+    pub fn open(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, empty: true }
     }
 
-    pub(super) fn close(self) {
+    pub fn close(self) {
         self.out.push(b'}');
     }
 
     /// Writes a name of the protocol; the caller appends its value.
-    pub(super) fn name(&mut self, name: &'static str) -> &mut Vec<u8> {
+    pub fn name(&mut self, name: &'static str) -> &mut Vec<u8> {
         self.comma();
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
@@ -28,7 +28,7 @@ impl<'o> Object<'o> {
     }
 
     /// Writes a key that is data, such as a channel; the caller appends its value.
-    pub(super) fn key(&mut self, key: &str) -> &mut Vec<u8> {
+    pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
         self.comma();
         text(key, self.out);
         self.out.push(b':');
@@ -36,17 +36,35 @@ impl<'o> Object<'o> {
     }
 
     /// A member whose key and value are both data.
-    pub(super) fn value(&mut self, key: &str, value: &str) {
+    pub fn value(&mut self, key: &str, value: &str) {
         text(value, self.key(key));
     }
 
     /// An object as member; `fill` writes its members.
-    pub(super) fn object(&mut self, name: &'static str, fill: impl FnOnce(&mut Object<'_>)) {
+    pub fn object(&mut self, name: &'static str, fill: impl FnOnce(&mut Object<'_>)) {
         object(self.name(name), fill);
     }
 
+    /// An object under a key that is data.
+    pub fn entry(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) {
+        object(self.key(key), fill);
+    }
+
+    /// An array of strings as member, even an empty one.
+    pub fn texts<'t>(&mut self, name: &'static str, items: impl Iterator<Item = &'t str>) {
+        let out = self.name(name);
+        out.push(b'[');
+        for (index, item) in items.enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            text(item, out);
+        }
+        out.push(b']');
+    }
+
     /// An array of objects as member; `fill` writes the members of one.
-    pub(super) fn objects<T>(&mut self, name: &'static str, items: &[T], fill: impl Fn(&T, &mut Object<'_>)) {
+    pub fn objects<T>(&mut self, name: &'static str, items: &[T], fill: impl Fn(&T, &mut Object<'_>)) {
         let out = self.name(name);
         out.push(b'[');
         for (index, item) in items.iter().enumerate() {
@@ -58,34 +76,34 @@ impl<'o> Object<'o> {
         out.push(b']');
     }
 
-    pub(super) fn text(&mut self, name: &'static str, value: &str) {
+    pub fn text(&mut self, name: &'static str, value: &str) {
         if !value.is_empty() {
             self.text_always(name, value);
         }
     }
 
-    pub(super) fn text_always(&mut self, name: &'static str, value: &str) {
+    pub fn text_always(&mut self, name: &'static str, value: &str) {
         text(value, self.name(name));
     }
 
-    pub(super) fn number(&mut self, name: &'static str, value: impl Into<u64>) {
+    pub fn number(&mut self, name: &'static str, value: impl Into<u64>) {
         let value = value.into();
         if value != 0 {
             self.number_always(name, value);
         }
     }
 
-    pub(super) fn number_always(&mut self, name: &'static str, value: impl Into<u64>) {
+    pub fn number_always(&mut self, name: &'static str, value: impl Into<u64>) {
         number(value.into(), self.name(name));
     }
 
-    pub(super) fn flag(&mut self, name: &'static str, value: bool) {
+    pub fn flag(&mut self, name: &'static str, value: bool) {
         if value {
             self.name(name).extend_from_slice(b"true");
         }
     }
 
-    pub(super) fn raw(&mut self, name: &'static str, value: Raw<'_>) {
+    pub fn raw(&mut self, name: &'static str, value: Raw<'_>) {
         if !value.is_empty() {
             raw(value, self.name(name));
         }
@@ -99,7 +117,7 @@ impl<'o> Object<'o> {
     }
 }
 
-pub(super) fn object(out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+pub fn object(out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
     let mut object = Object::open(out);
     fill(&mut object);
     object.close();
