@@ -1,6 +1,7 @@
-//! The ways in beside the WebSocket: for networks that break it, and for clients that only listen.
+//! The ways in beside the WebSocket: for networks that break it, and for clients that only listen. The former are on,
+//! because a client that needs them cannot ask for them.
 
-use crate::config::option::{Entry, OPEN, restart, switch};
+use crate::config::option::{Entry, ON, OPEN, restart, switch};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transports {
@@ -14,13 +15,13 @@ pub struct Transports {
 pub const OPTIONS: &[Entry] = &[
     restart(switch(
         "http_stream.enabled",
-        OPEN,
+        ON,
         |c| &mut c.transports.http_stream,
         "Serves /connection/http_stream, with commands on /emulation.",
     )),
     restart(switch(
         "sse.enabled",
-        OPEN,
+        ON,
         |c| &mut c.transports.sse,
         "Serves /connection/sse, with commands on /emulation.",
     )),
