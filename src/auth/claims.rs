@@ -126,6 +126,20 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    pub(super) fn check_times(self, claims: &Members<'_>, now_unix_s: u64) -> Result<(), TokenError> {
+        let (expires_at, valid_from) = (claims.time("exp")?, claims.time("nbf")?);
+        if self.ignores_expiry {
+            return Ok(());
+        }
+        if let Some(at) = expires_at.filter(|at| at.saturating_add(self.leeway_s) <= now_unix_s) {
+            return Err(TokenError::Expired { at });
+        }
+        if let Some(at) = valid_from.filter(|at| *at > now_unix_s.saturating_add(self.leeway_s)) {
+            return Err(TokenError::NotYet { at });
+        }
+        Ok(())
+    }
+
     fn user(self, claims: &Members<'_>) -> Result<Box<str>, Flaw> {
         let name = self.user_claim.unwrap_or("sub");
         let user = claims.text(name)?;

@@ -24,7 +24,7 @@ pub(super) enum Key {
 
 impl Key {
     pub(super) fn secret(secret: &Secret) -> Self {
-        let key = |algorithm| hmac::Key::new(algorithm, secret.reveal().as_bytes());
+        let key = |algorithm| hmac::Key::new(algorithm, secret.expose().as_bytes());
         Self::Secret(Box::new([
             (Algorithm::Hs256, key(hmac::HMAC_SHA256)),
             (Algorithm::Hs384, key(hmac::HMAC_SHA384)),

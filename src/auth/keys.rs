@@ -44,8 +44,8 @@ pub struct KeyOptions {
     pub user_id_claim: String,
     /// How far clocks may differ, when times are compared.
     pub leeway_s: u64,
-    /// `client.insecure`: signatures count, times do not.
-    pub ignores_expiry: bool,
+    /// `client.insecure`: of connection tokens the signature counts, and the time does not.
+    pub ignores_connection_expiry: bool,
 }
 
 /// What is wrong with the options. Names are those of the configuration; no text of a key is among them.
@@ -75,6 +75,18 @@ pub enum KeyProblem {
     Ec(Box<KeyProblem>),
 }
 
+impl KeyProblem {
+    /// The option that has to change.
+    pub fn option(&self) -> &'static str {
+        match self {
+            Self::Rsa(_) | Self::NotRsa => "rsa_public_key",
+            Self::Ec(_) | Self::NotEc | Self::NotEd | Self::NotPem | Self::Private => "ecdsa_public_key",
+            Self::Pattern(option, _) | Self::Both(option, _) => option,
+            Self::Endpoint | Self::Group(_) => "jwks_public_endpoint",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Rules {
     keys: Vec<Static>,
@@ -82,7 +94,7 @@ struct Rules {
     parties: Parties,
     user_claim: Option<Box<str>>,
     leeway_s: u64,
-    ignores_expiry: bool,
+    ignores_connection_expiry: bool,
 }
 
 #[derive(Debug)]
@@ -113,7 +125,7 @@ impl Keys {
             parties,
             user_claim,
             leeway_s: options.leeway_s,
-            ignores_expiry: options.ignores_expiry,
+            ignores_connection_expiry: options.ignores_connection_expiry,
         };
         Ok(Self { rules: Arc::new(rules), sets: Arc::default() })
     }
@@ -138,18 +150,20 @@ impl Keys {
     pub fn connection(&self, token: &str, now_unix_s: u64) -> Result<ConnectionClaims, TokenError> {
         let jws = Jws::parse(token)?;
         let claims = Members::parse(&jws.claims)?;
+        let reading = self.reading(self.rules.ignores_connection_expiry);
         self.verify(&jws, &claims, now_unix_s)?;
-        self.check_times(&claims, now_unix_s)?;
-        Ok(ConnectionClaims::read(token, &claims, self.reading())?)
+        reading.check_times(&claims, now_unix_s)?;
+        Ok(ConnectionClaims::read(token, &claims, reading)?)
     }
 
     /// The claims of a subscription token, as `connection`.
     pub fn subscription(&self, token: &str, now_unix_s: u64) -> Result<SubscriptionClaims, TokenError> {
         let jws = Jws::parse(token)?;
         let claims = Members::parse(&jws.claims)?;
+        let reading = self.reading(false);
         self.verify(&jws, &claims, now_unix_s)?;
-        self.check_times(&claims, now_unix_s)?;
-        Ok(SubscriptionClaims::read(token, &claims, self.reading())?)
+        reading.check_times(&claims, now_unix_s)?;
+        Ok(SubscriptionClaims::read(token, &claims, reading)?)
     }
 
     /// A token with these claims (JSON), if there is a secret to sign with.
@@ -204,26 +218,11 @@ impl Keys {
         }
     }
 
-    fn check_times(&self, claims: &Members<'_>, now_unix_s: u64) -> Result<(), TokenError> {
-        let (expires_at, valid_from) = (claims.time("exp")?, claims.time("nbf")?);
-        let Rules { leeway_s, ignores_expiry, .. } = *self.rules;
-        if ignores_expiry {
-            return Ok(());
-        }
-        if let Some(at) = expires_at.filter(|at| at.saturating_add(leeway_s) <= now_unix_s) {
-            return Err(TokenError::Expired { at });
-        }
-        if let Some(at) = valid_from.filter(|at| *at > now_unix_s.saturating_add(leeway_s)) {
-            return Err(TokenError::NotYet { at });
-        }
-        Ok(())
-    }
-
-    fn reading(&self) -> Reading<'_> {
+    fn reading(&self, ignores_expiry: bool) -> Reading<'_> {
         Reading {
             user_claim: self.rules.user_claim.as_deref(),
             leeway_s: self.rules.leeway_s,
-            ignores_expiry: self.rules.ignores_expiry,
+            ignores_expiry,
         }
     }
 }

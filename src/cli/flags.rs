@@ -119,6 +119,7 @@ fn denial_name(entry: &Entry) -> String {
 fn heading(entry: &Entry) -> &'static str {
     match entry.section() {
         "listen" | "" | "routes" => "Server",
+        "client.token" | "client.subscription_token" => "Tokens",
         section if section == "client" || section.starts_with("client.") => "Clients",
         "websocket" => "WebSocket",
         "http_stream" | "sse" | "uni_websocket" | "uni_http_stream" | "uni_sse" => "Other transports",

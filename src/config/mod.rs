@@ -12,7 +12,6 @@ mod problem;
 mod raw;
 pub mod reference;
 mod relations;
-mod secret;
 mod settings;
 pub mod table;
 mod value;
@@ -21,14 +20,15 @@ mod warning;
 #[cfg(test)]
 mod tests;
 
+pub use crate::auth::Secret;
 pub use problem::{Origin, Problem};
 pub use raw::Flag;
-pub use secret::Secret;
 pub use table::api::{HttpApi, Rpc};
 pub use table::channel::{Channel, ChannelOptions};
 pub use table::client::Client;
 pub use table::server::{Listen, Routes, Shutdown};
 pub use table::store::Store;
+pub use table::tokens::{SubscriptionToken, Token};
 pub use table::transports::Transports;
 pub use table::websocket::WebSocket;
 pub use value::{Driver, Shape, show_cores};

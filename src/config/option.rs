@@ -2,8 +2,8 @@
 //! takes effect. Generic over the struct that it is placed in, so that options of a list's items are options as well.
 
 use super::Mode;
-use super::secret::Secret;
 use super::value::{Field, Shape};
+use crate::auth::Secret;
 use std::fmt;
 use std::time::Duration;
 

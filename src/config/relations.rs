@@ -3,6 +3,8 @@
 
 use super::Config;
 use super::table::channel::ChannelOptions;
+use super::table::tokens::Token;
+use crate::auth::Keys;
 use crate::limits::LINGER_MS_MAX;
 use std::time::Duration;
 
@@ -25,6 +27,10 @@ impl Broken {
 pub fn relations(config: &Config) -> Vec<Broken> {
     let mut broken: Vec<Broken> = of_server(config).into_iter().flatten().collect();
     broken.extend(of_clients(config));
+    broken.extend(of_tokens("client.token", &config.client.token));
+    if config.client.subscription_token.enabled {
+        broken.extend(of_tokens("client.subscription_token", &config.client.subscription_token.token));
+    }
     broken.extend(of_channels("channel.without_namespace", &config.channel.without_namespace, config));
     for namespace in &config.channel.namespaces {
         let section = format!("channel.namespaces.{}", namespace.name);
@@ -122,6 +128,12 @@ fn of_clients(config: &Config) -> Vec<Broken> {
         ));
     }
     broken
+}
+
+/// Keys that cannot be read, and options that exclude each other.
+fn of_tokens(section: &str, token: &Token) -> Option<Broken> {
+    let problem = Keys::new(&token.key_options(false)).err()?;
+    Some(Broken::new(&format!("{section}.{}", problem.option()), &[], format!("something else: {problem}")))
 }
 
 /// What one namespace asks for and does not have.

@@ -2,7 +2,8 @@
 //! Invariant: only what may change under running connections is taken from the configuration here.
 
 use super::table::channel::ChannelOptions;
-use super::{Channel, Config};
+use super::{Channel, Client, Config};
+use crate::auth::{Auth, KeyProblem, Keys};
 use crate::channels::{
     DataFormat, Namespaces, Permission, PersonalChannels, Policy, RecoveryMode, StateEvents,
 };
@@ -23,6 +24,7 @@ impl Config {
         let rate = client.connection_rate_limit.div_ceil(self.cores.len().max(1) as u32);
         let rates = &client.rates;
         Ok(Settings {
+            auth: Arc::new(self.auth()?),
             namespaces: Arc::new(channel.compile().map_err(refused)?),
             personal: PersonalChannels {
                 enabled: client.personal.enabled,
@@ -63,6 +65,20 @@ impl Config {
             include_server_time: client.connect_include_server_time,
             rpc_ping: self.rpc.ping,
         })
+    }
+}
+
+impl Config {
+    /// What tokens are verified with, before any key set is fetched and anything is revoked.
+    pub fn auth(&self) -> Result<Auth, Fatal> {
+        let refused = |problem: KeyProblem| Fatal::Config {
+            file: None,
+            problems: vec![format!("client.token.{}: {problem}", problem.option())],
+        };
+        let Client { token, subscription_token, insecure, .. } = &self.client;
+        let connection = Keys::new(&token.key_options(*insecure)).map_err(refused)?;
+        let own = subscription_token.enabled.then(|| Keys::new(&subscription_token.token.key_options(false)));
+        Ok(Auth { connection, subscription: own.transpose().map_err(refused)?, ..Auth::default() })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 mod namespaces;
 mod reload;
+mod tokens;
 
 /// Loads `text` as a file, with settings of the environment and of flags, on a machine with the CPUs 0 to 3.
 fn load(

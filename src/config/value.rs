@@ -3,8 +3,8 @@
 //! Invariant: what `show` writes, `assign` reads back. A value is always text on its way in, so that a file, the
 //! environment and a flag cannot differ in what they accept.
 
-use super::secret::Secret;
 use super::{Config, Mode};
+use crate::auth::Secret;
 use crate::http::{OriginPatternError, OriginPolicy};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

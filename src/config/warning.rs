@@ -2,6 +2,7 @@
 //! Invariant: every warning names its remedy.
 
 use super::Config;
+use super::table::tokens::Token;
 use std::net::IpAddr;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,10 +23,24 @@ pub enum Warning {
     )]
     InternalExposed { internal: IpAddr },
     #[error(
-        "no client can connect: tokens are not part of this version and anonymous clients are not allowed; \
-             set client.allow_anonymous_connect_without_token = true"
+        "no client can connect: there is no key to verify tokens with, and anonymous clients are not allowed; \
+             set client.token.hmac_secret_key or another key, or client.allow_anonymous_connect_without_token = true"
     )]
     NobodyMayConnect,
+    #[error(
+        "{option} has {bytes} bytes, which can be guessed; set one of 32 random bytes (openssl rand -hex 32)"
+    )]
+    ShortSecret { option: String, bytes: usize },
+    #[error(
+        "{option} is fetched over plain http, where others may put their own keys in; \
+             set an https address"
+    )]
+    KeysInTheOpen { option: String },
+    #[error(
+        "client.insecure lets everybody in, and tokens that have expired too; \
+             take it out wherever strangers can connect"
+    )]
+    Insecure,
     #[error("the environment has {name}, which is no option{}",
             .suggestion.as_ref().map_or_else(|| "; unset it if it was meant for Ringway".to_owned(),
                                              |close| format!("; did you mean {close}?")))]
@@ -36,8 +51,12 @@ impl Warning {
     /// Whether it deserves more than a line among others.
     pub fn is_grave(&self) -> bool {
         match self {
-            Self::Development | Self::DevelopmentExposed { .. } | Self::NobodyMayConnect => true,
-            Self::InternalExposed { .. } | Self::UnknownVariable { .. } => false,
+            Self::Development
+            | Self::DevelopmentExposed { .. }
+            | Self::NobodyMayConnect
+            | Self::KeysInTheOpen { .. }
+            | Self::Insecure => true,
+            Self::InternalExposed { .. } | Self::UnknownVariable { .. } | Self::ShortSecret { .. } => false,
         }
     }
 
@@ -47,15 +66,40 @@ impl Warning {
         let exposed = !public.is_loopback();
         let client = &config.client;
         let anonymous = client.allow_anonymous_connect_without_token || client.insecure;
-        let nobody = !anonymous && client.user_id_http_header.is_empty() && !config.routes.echo;
+        let has_keys = client.token != Token::default();
+        let nobody = !anonymous && !has_keys && client.user_id_http_header.is_empty() && !config.routes.echo;
         [
             (config.development && !exposed).then_some(Self::Development),
             (config.development && exposed).then_some(Self::DevelopmentExposed { public }),
             (!internal.is_loopback()).then_some(Self::InternalExposed { internal }),
             nobody.then_some(Self::NobodyMayConnect),
+            (client.insecure && !config.development).then_some(Self::Insecure),
         ]
         .into_iter()
         .flatten()
+        .chain(Self::of_token("client.token", &client.token))
+        .chain(Self::of_token("client.subscription_token", &client.subscription_token.token))
         .collect()
     }
+
+    fn of_token(section: &str, token: &Token) -> impl Iterator<Item = Self> {
+        let bytes = token.hmac_secret_key.expose().len();
+        let is_short = (1..SECRET_BYTES_SAFE).contains(&bytes);
+        let plain = token.jwks_public_endpoint.strip_prefix("http://");
+        let is_open = plain.is_some_and(|address| {
+            let host = address.split(['/', ':', '?']).next().unwrap_or_default();
+            host != "localhost"
+                && host.parse::<IpAddr>().map_or(!address.starts_with("[::1]"), |ip| !ip.is_loopback())
+        });
+        let (short, open) = (format!("{section}.hmac_secret_key"), format!("{section}.jwks_public_endpoint"));
+        [
+            is_short.then_some(Self::ShortSecret { option: short, bytes }),
+            is_open.then_some(Self::KeysInTheOpen { option: open }),
+        ]
+        .into_iter()
+        .flatten()
+    }
 }
+
+/// RFC 7518 section 3.2: as long as the hash that it keys.
+const SECRET_BYTES_SAFE: usize = 32;

@@ -4,6 +4,7 @@
 //! Invariant: a snapshot is checked before it is made, and nobody changes it afterwards. Whatever would need a socket,
 //! a thread or a promise to clients to be taken back is in `ShardOptions`, which stay for the life of the process.
 
+use crate::auth::Auth;
 use crate::channels::{Namespaces, PersonalChannels, Policy};
 use crate::http::OriginPolicy;
 use crate::limits;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub struct Settings {
     pub namespaces: Arc<Namespaces>,
     pub personal: PersonalChannels,
+    pub auth: Arc<Auth>,
     pub origins: OriginPolicy,
     pub access: Access,
     pub limits: Limits,
@@ -99,6 +101,7 @@ impl Settings {
         Self {
             namespaces: Arc::new(Namespaces::uniform(Policy::open())),
             personal: PersonalChannels::default(),
+            auth: Arc::default(),
             origins: OriginPolicy::SameHost,
             access: Access { anonymous: true, ..Access::default() },
             limits: Limits::default(),

@@ -124,8 +124,10 @@ fn a_token_is_valid_from_nbf_until_exp_with_the_leeway_on_both_sides() {
 
 #[test]
 fn insecure_clients_are_not_asked_for_the_time_but_for_the_signature() {
-    let keys = keys(&KeyOptions { ignores_expiry: true, ..hmac_options() });
+    let keys = keys(&KeyOptions { ignores_connection_expiry: true, ..hmac_options() });
     assert_eq!(keys.connection(&token(&json!({"sub": "42", "exp": 1})), NOW).unwrap().expire_at, 0);
+    let subscription = token(&json!({"sub": "42", "exp": 1, "channel": "a"}));
+    assert_eq!(keys.subscription(&subscription, NOW), Err(TokenError::Expired { at: 1 }));
     let foreign = forged(r#"{"alg":"HS256"}"#, "{}", b"wrong");
     assert_eq!(keys.connection(&foreign, NOW), Err(TokenError::Invalid(Flaw::Signature)));
 }

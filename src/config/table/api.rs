@@ -1,7 +1,7 @@
 //! The server API, and the procedures that the server answers itself.
 
+use crate::auth::Secret;
 use crate::config::option::{Entry, OFF, OPEN, choice, restart, secret, switch};
-use crate::config::secret::Secret;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpApi {

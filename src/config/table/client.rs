@@ -2,6 +2,7 @@
 
 use super::personal::PersonalChannel;
 use super::rates::Rates;
+use super::tokens::{SubscriptionToken, Token};
 use crate::config::option::{
     Entry, HOUR_MS, MINUTE_MS, OFF, OPEN, SECOND_MS, count, duration, entry, restart, switch, text,
 };
@@ -37,6 +38,8 @@ pub struct Client {
     pub connect_include_server_time: bool,
     pub rates: Rates,
     pub personal: PersonalChannel,
+    pub token: Token,
+    pub subscription_token: SubscriptionToken,
 }
 
 pub const OPTIONS: &[Entry] = &[

@@ -10,6 +10,7 @@ pub mod personal;
 pub mod rates;
 pub mod server;
 pub mod store;
+pub mod tokens;
 pub mod transports;
 pub mod websocket;
 
@@ -20,6 +21,9 @@ use super::option::Entry;
 const TOPICS: &[&[Entry]] = &[
     server::OPTIONS,
     client::OPTIONS,
+    tokens::CONNECTION,
+    tokens::SUBSCRIPTION_SWITCH,
+    tokens::SUBSCRIPTION,
     rates::OPTIONS,
     personal::OPTIONS,
     websocket::OPTIONS,

@@ -12,7 +12,8 @@ const ELSEWHERE: [&str; 4] =
 #[test]
 fn whatever_is_live_reaches_the_shards_and_nothing_else_does() {
     let told = |config: &Config| format!("{:?}", config.settings().unwrap());
-    for entry in options() {
+    // Keys are only keys when they fit together: `tokens` looks at those.
+    for entry in options().filter(|entry| !entry.section().ends_with("token")) {
         let mut config = Config::defaults(Mode::Production, &[0]);
         let hook = entry.key.strip_suffix("_proxy_name");
         if let Some(enabled) =
