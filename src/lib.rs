@@ -25,6 +25,7 @@ pub mod server;
 pub mod shard;
 pub mod sim;
 pub mod stats;
+pub mod store;
 pub mod sys;
 pub mod time;
 pub mod ws;

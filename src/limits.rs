@@ -171,6 +171,43 @@ pub const RESERVED_DESCRIPTOR_COUNT: u64 = 128;
 /// that peers which say nothing cannot take the rest.
 pub const SURPLUS_DESCRIPTOR_COUNT: u32 = 64;
 
+// Durable history.
+
+/// Orders that wait for the store. Beyond: refused at once with error 100, temporary.
+pub const STORE_QUEUE_COUNT_MAX: usize = 64 * 1024;
+/// Bytes of publications that wait for the store: two seconds of a slow disk. Beyond: refused likewise.
+pub const STORE_QUEUE_BYTES_MAX: u32 = 64 * MIB;
+/// Orders that share a commit. More gains nothing: at this size the records cost more than the disk's answer.
+pub const STORE_GROUP_COUNT_MAX: usize = 4096;
+/// Bytes of publications that share a commit, so that one group does not keep the disk for long.
+pub const STORE_GROUP_BYTES_MAX: u32 = 4 * MIB;
+/// Between two passes over everything that may have become too old; what is too old is never served meanwhile.
+pub const STORE_SWEEP_MS: u64 = 30_000;
+/// Between two slices of one pass, when there is nothing else to do.
+pub const STORE_SWEEP_PAUSE_MS: u64 = 20;
+/// Channels looked at in one slice of a pass: well below the duration of a commit.
+pub const STORE_SWEEP_CHANNELS_MAX: usize = 256;
+/// Records taken away in one slice.
+pub const STORE_SWEEP_COUNT_MAX: usize = 1024;
+/// Records that one order takes away itself; the sweep does the rest.
+pub const STORE_TRIM_COUNT_MAX: u64 = 64;
+/// Cursors of a channel: all of them are loaded at once. Beyond: refused.
+pub const STORE_CURSOR_COUNT_MAX: u32 = 64 * 1024;
+/// Idempotency keys of a channel that are loaded, the newest ones.
+pub const STORE_KEY_COUNT_MAX: usize = 64 * 1024;
+/// Between two attempts to open a database that failed.
+pub const STORE_RETRY_MS: u64 = 500;
+/// Free space below which there is no attempt: a full disk would only fail again.
+pub const STORE_SPACE_BYTES_MIN: u64 = 256 * KIB as u64;
+/// How long a commit waits for the database to write out what it has in memory. Beyond: refused.
+pub const STORE_BEHIND_MS_MAX: u64 = 5_000;
+/// Blocks of the database that are kept in memory; reads happen once a channel and restart.
+pub const STORE_CACHE_BYTES: u64 = 16 * MIB as u64;
+/// A table's records in memory before they are written out in order.
+pub const STORE_TABLE_BYTES_MAX: u64 = 16 * MIB as u64;
+/// Journals that a start has to read again at most; the database takes no less than 64 MiB.
+pub const STORE_JOURNAL_BYTES_MAX: u64 = 128 * MIB as u64;
+
 // Stop.
 
 /// Default window over which clients are closed after SIGTERM.
@@ -195,6 +232,8 @@ const _: () = assert!(
 );
 const _: () =
     assert!((SURPLUS_DESCRIPTOR_COUNT as u64) < RESERVED_DESCRIPTOR_COUNT, "the internal port keeps some");
+const _: () = assert!(STORE_GROUP_BYTES_MAX <= STORE_QUEUE_BYTES_MAX, "a full group fits the queue");
+const _: () = assert!(MESSAGE_BYTES_CEILING <= STORE_QUEUE_BYTES_MAX, "an empty queue takes any publication");
 const _: () = assert!(RECV_BUFFER_COUNT.is_power_of_two(), "the kernel masks the index");
 const _: () = assert!(
     DRAIN_WINDOW_MS + CLOSE_MS_MAX + LINGER_MS_MAX < STOP_MS_MAX,

@@ -7,7 +7,7 @@ const LAYERS: &[&[&str]] = &[
     &["ids", "limits", "time"],
     &["pages", "payload", "publication", "stats"],
     &["channels", "history", "http", "proto", "sys", "ws"],
-    &["auth", "conn", "hub"],
+    &["auth", "conn", "hub", "store"],
     &["shard"],
     &["fatal"],
     &["config", "control", "driver", "sim"],
@@ -77,8 +77,13 @@ pub fn sans_io(source: &Source) -> Vec<String> {
         "await",
         "static mut",
     ];
+    // The store is a thread with files; whoever is below the driver sees only its orders and fates.
+    const EXCEPT: [&str; 2] = ["store", "sys"];
     let module = source.module();
-    if !source.is_server() || module == "sys" || layer(module).is_none_or(|height| height >= DRIVER_LAYER) {
+    if !source.is_server()
+        || EXCEPT.contains(&module)
+        || layer(module).is_none_or(|height| height >= DRIVER_LAYER)
+    {
         return Vec::new();
     }
     words(source, &FOREIGN, "layers below the driver are values in, values out")
@@ -86,7 +91,7 @@ pub fn sans_io(source: &Source) -> Vec<String> {
 
 /// Crates that would spread if nobody looked.
 pub fn crates(source: &Source) -> Vec<String> {
-    const HOMES: [(&str, &[&str]); 10] = [
+    const HOMES: [(&str, &[&str]); 11] = [
         ("tokio", &["control"]),
         ("axum", &["control"]),
         ("hyper", &["control"]),
@@ -95,6 +100,7 @@ pub fn crates(source: &Source) -> Vec<String> {
         ("prometheus_client", &["control"]),
         ("glommio", &["driver", "sys"]),
         ("io_uring", &["driver", "sys"]),
+        ("fjall", &["store"]),
         ("clap", &["cli"]),
         ("toml", &["config"]),
     ];

@@ -1,0 +1,155 @@
+//! What lies on disk: rkyv, behind a checksum over key and record.
+//!
+//! Invariant: `open` gives out only what `seal` got for that very key; a record that was moved, cut or changed is not one.
+
+use super::fault::StoreError;
+use crate::ids::ClientId;
+use crate::publication::{Person, Publication};
+use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::Error;
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::util::AlignedVec;
+use rkyv::{Archive, Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What is known of a channel apart from its publications.
+#[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Card {
+    pub(super) stream: u64,
+    pub(super) epoch: Box<str>,
+    /// In which era the epoch was given.
+    pub(super) era: u64,
+    /// Offset of the newest publication.
+    pub(super) top: u64,
+    /// Offset of the oldest one that is kept; `top + 1` when there is none.
+    pub(super) first: u64,
+    pub(super) version: u64,
+    pub(super) version_epoch: Box<str>,
+    pub(super) ttl_ms: u64,
+    pub(super) meta_ttl_ms: u64,
+    /// When the newest publication was stored.
+    pub(super) touched_ms: u64,
+    pub(super) cursor_count: u32,
+    /// When the last idempotency key expires; 0: there are none.
+    pub(super) results_until_ms: u64,
+}
+
+impl Card {
+    pub(super) const fn is_history_over(&self, now_ms: u64) -> bool {
+        self.ttl_ms > 0 && self.touched_ms.saturating_add(self.ttl_ms) <= now_ms
+    }
+
+    pub(super) const fn is_over(&self, now_ms: u64) -> bool {
+        let life_ms = if self.ttl_ms > self.meta_ttl_ms { self.ttl_ms } else { self.meta_ttl_ms };
+        self.meta_ttl_ms > 0
+            && (self.ttl_ms > 0 || self.first > self.top)
+            && self.touched_ms.saturating_add(life_ms) <= now_ms
+    }
+}
+
+#[derive(Archive, Serialize, Deserialize, Debug)]
+pub(super) struct Sheet {
+    data: Box<[u8]>,
+    is_json: bool,
+    person: Option<PersonSheet>,
+    tags: Vec<(Box<str>, Box<str>)>,
+    time_ms: i64,
+}
+
+#[derive(Archive, Serialize, Deserialize, Debug)]
+struct PersonSheet {
+    client: [u8; 16],
+    user: Box<str>,
+    conn_info: Option<Box<[u8]>>,
+    chan_info: Option<Box<[u8]>>,
+}
+
+/// An idempotency key; its offset is in the record's own key.
+#[derive(Archive, Serialize, Deserialize, Debug)]
+pub(super) struct Key {
+    pub(super) key: Box<str>,
+    pub(super) until_ms: u64,
+}
+
+/// What of a stream is to be taken away.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refuse {
+    /// Publications up to here.
+    pub(super) up_to: u64,
+    /// And everything else of it: the stream has ended.
+    pub(super) is_all: bool,
+}
+
+impl Sheet {
+    pub(super) fn of(publication: &Publication) -> Self {
+        let copy = |bytes: &Option<Arc<[u8]>>| bytes.as_deref().map(Box::from);
+        Self {
+            data: publication.data.clone(),
+            is_json: publication.is_json,
+            person: publication.info.as_ref().map(|person| PersonSheet {
+                client: person.client.0,
+                user: person.user.clone(),
+                conn_info: copy(&person.conn_info),
+                chan_info: copy(&person.chan_info),
+            }),
+            tags: publication.tags.to_vec(),
+            time_ms: publication.time_ms,
+        }
+    }
+
+    pub(super) fn publication(self, offset: u64) -> Publication {
+        Publication {
+            offset,
+            data: self.data,
+            is_json: self.is_json,
+            info: self.person.map(|person| {
+                Box::new(Person {
+                    client: ClientId(person.client),
+                    user: person.user,
+                    conn_info: person.conn_info.map(Arc::from),
+                    chan_info: person.chan_info.map(Arc::from),
+                })
+            }),
+            tags: self.tags.into_boxed_slice(),
+            time_ms: self.time_ms,
+        }
+    }
+}
+
+/// Checksum, then the record.
+pub(super) fn seal<T>(key: &[u8], record: &T) -> Result<Vec<u8>, StoreError>
+where
+    T: for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, Error>>,
+{
+    let body = rkyv::to_bytes::<Error>(record).map_err(|_| StoreError::Unwritable)?;
+    let mut sealed = Vec::with_capacity(CHECKSUM_BYTES + body.len());
+    sealed.extend_from_slice(&checksum(key, &body).to_le_bytes());
+    sealed.extend_from_slice(&body);
+    Ok(sealed)
+}
+
+/// None: not what was sealed under this key.
+pub(super) fn open<T>(key: &[u8], sealed: &[u8]) -> Option<T>
+where
+    T: Archive,
+    T::Archived: for<'a> CheckBytes<HighValidator<'a, Error>> + Deserialize<T, HighDeserializer<Error>>,
+{
+    let (sum, body) = sealed.split_at_checked(CHECKSUM_BYTES)?;
+    if sum != checksum(key, body).to_le_bytes() {
+        return None;
+    }
+    let mut aligned: AlignedVec = AlignedVec::with_capacity(body.len());
+    aligned.extend_from_slice(body);
+    rkyv::from_bytes::<T, Error>(&aligned).ok()
+}
+
+fn checksum(key: &[u8], body: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&(key.len() as u32).to_le_bytes());
+    sum.update(key);
+    sum.update(body);
+    sum.finalize()
+}
+
+const CHECKSUM_BYTES: usize = 4;
