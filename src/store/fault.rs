@@ -63,9 +63,11 @@ impl StoreError {
 
     pub(super) fn io(path: &Path, error: &io::Error) -> Self {
         let path = path.to_owned();
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path },
-            kind => Self::Io { path, kind, what: error.to_string() },
+        let kind = error.kind();
+        if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            Self::Full { path }
+        } else {
+            Self::Io { path, kind, what: error.to_string() }
         }
     }
 

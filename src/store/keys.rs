@@ -16,7 +16,7 @@ pub(super) enum Table {
     Cursors,
     /// Stream to `Refuse`: what of it is to be taken away.
     Refuse,
-    /// `COMMIT` and `ERA`.
+    /// `ERA`.
     House,
 }
 
@@ -36,8 +36,18 @@ impl Table {
     }
 }
 
-/// Number of the last commit.
-pub(super) const COMMIT: &[u8] = b"commit";
+impl Table {
+    /// Where each table has the number of the last commit, so that none can go back in time unseen. No channel, stream or
+    /// number of the house sorts there: names are UTF-8, streams have eight bytes.
+    pub(super) const fn commit(self) -> &'static [u8] {
+        match self {
+            Self::Channels => b"\xff-commit",
+            Self::Publications | Self::Results | Self::Cursors | Self::Refuse => b"\0",
+            Self::House => b"commit",
+        }
+    }
+}
+
 /// Positions from earlier eras are void.
 pub(super) const ERA: &[u8] = b"era";
 

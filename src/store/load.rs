@@ -33,7 +33,7 @@ impl Group<'_> {
         let publications = self.publications(&card, limit)?;
         let first = card.first.max((card.top + 1).saturating_sub(u64::from(limit)));
         let cut = card.top + 1 - first - publications.len() as u64;
-        if cut > 0 || card.era != self.shelf.era() {
+        if cut > 0 || card.era != self.shelf.era() || self.is_stale(&card)? {
             card = self.renew(channel, &card, first, cut, &publications)?;
         }
         let stream = StreamNumber(card.stream);
@@ -58,8 +58,8 @@ impl Group<'_> {
         if first > card.top {
             return Ok(publications);
         }
-        let mut expected = first;
-        for record in self.shelf.scan(Table::Publications, stream.at(first), stream.at(card.top))? {
+        let records = self.shelf.scan(Table::Publications, stream.at(first), stream.at(card.top))?;
+        for (expected, record) in (first..).zip(records) {
             let (key, sealed) = match record {
                 Ok(record) => record,
                 Err(StoreError::Damaged { .. }) => break,
@@ -70,9 +70,17 @@ impl Group<'_> {
             }
             let Some(sheet) = record::open::<Sheet>(&key, &sealed) else { break };
             publications.push(Arc::new(sheet.publication(expected)));
-            expected += 1;
         }
         Ok(publications)
+    }
+
+    /// Whether there are publications that the card does not know of: then it is an earlier one, which the database
+    /// should not have any more.
+    fn is_stale(&self, card: &Card) -> Result<bool, StoreError> {
+        let stream = StreamNumber(card.stream);
+        let newer =
+            self.shelf.scan(Table::Publications, stream.at(card.top + 1), stream.at(u64::MAX))?.next();
+        Ok(newer.is_some())
     }
 
     /// A new epoch with what is left, in a stream of its own: cursors and idempotency keys spoke of the old offsets.

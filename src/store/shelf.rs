@@ -6,7 +6,7 @@
 
 use super::Commit;
 use super::fault::StoreError;
-use super::keys::{COMMIT, ERA, Table};
+use super::keys::{ERA, Table};
 use super::mark::{self, Found, Mark, MarkFile};
 use super::record;
 use crate::limits;
@@ -113,7 +113,8 @@ impl Shelf {
     /// Writes all changes or none. After an error the database takes no more until `reopen`, apart from `Behind`.
     pub(super) fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let number = self.next();
-        let sealed = record::seal(COMMIT, &number)?;
+        let numbers = Table::ALL.map(|table| record::seal(table.commit(), &number));
+        let numbers = numbers.into_iter().collect::<Result<Vec<_>, _>>()?;
         let books = self.books()?;
         books.catch_up(&self.path)?;
         let durability = match self.commit {
@@ -122,7 +123,9 @@ impl Shelf {
         };
         guarded(&self.path, || {
             let mut batch = books.database.batch().durability(Some(durability));
-            batch.insert(books.table(Table::House), COMMIT, sealed);
+            for (table, number) in Table::ALL.into_iter().zip(numbers) {
+                batch.insert(books.table(table), table.commit(), number);
+            }
             for ((table, key), value) in changes {
                 match value {
                     Some(value) => batch.insert(books.table(*table), key.as_slice(), value.as_slice()),
@@ -143,8 +146,9 @@ impl Shelf {
     pub(super) fn reopen(&mut self, undo: Option<&Changes>) -> Result<(), StoreError> {
         self.books = None;
         self.books = Some(Books::open(&self.path)?);
-        let (found, is_whole) = self.house(COMMIT)?;
+        let (found, is_whole) = self.ends()?;
         if found == self.next()
+            && is_whole
             && let Some(undo) = undo
         {
             // Under the same number, so that it is found again if this fails as well.
@@ -180,8 +184,8 @@ impl Shelf {
 
     /// Reads where the database stands, and voids all positions if it stands behind what was acknowledged.
     fn settle_eras(&mut self, found: Found) -> Result<(), StoreError> {
-        let (commit, is_whole) = self.house(COMMIT)?;
-        let (era, is_era_whole) = self.house(ERA)?;
+        let (commit, is_whole) = self.ends()?;
+        let (era, is_era_whole) = self.number(Table::House, ERA)?;
         self.last = commit.max(found.commit());
         self.era = era;
         if is_whole && is_era_whole && !found.is_loss(commit, self.boot) {
@@ -204,9 +208,17 @@ impl Shelf {
         Ok(())
     }
 
-    /// A number of the house, and whether it is what was written.
-    fn house(&self, key: &[u8]) -> Result<(u64, bool), StoreError> {
-        match self.get(Table::House, key) {
+    /// The last commit of the table that has most of them, and whether all have it.
+    fn ends(&self) -> Result<(u64, bool), StoreError> {
+        let ends = Table::ALL.map(|table| self.number(table, table.commit()));
+        let ends = ends.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let last = ends.iter().map(|(number, _)| *number).max().unwrap_or(0);
+        Ok((last, ends.iter().all(|end| *end == (last, true))))
+    }
+
+    /// A number, and whether it is what was written.
+    fn number(&self, table: Table, key: &[u8]) -> Result<(u64, bool), StoreError> {
+        match self.get(table, key) {
             Ok(None) => Ok((0, true)),
             Ok(Some(sealed)) => {
                 Ok(record::open::<u64>(key, &sealed).map_or((0, false), |number| (number, true)))

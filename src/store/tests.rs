@@ -73,7 +73,10 @@ impl Owner {
         let ticket = order.ticket().unwrap();
         self.store.order(order).expect("the queue has room");
         match self.fate() {
-            Fate::Done { ticket: answered } => Ok(assert_eq!(answered, ticket)),
+            Fate::Done { ticket: answered } => {
+                assert_eq!(answered, ticket);
+                Ok(())
+            }
             Fate::Failed { ticket: answered, why } => {
                 assert_eq!(answered, ticket);
                 Err(why)
@@ -130,11 +133,11 @@ fn append(ticket: Ticket, channel: &str, epoch: &str, offset: u64, keep: Keep) -
 
 /// The one publication that this place of this channel can have.
 fn publication(channel: &str, offset: u64) -> Publication {
-    let has_person = offset % 2 == 0;
+    let has_person = offset.is_multiple_of(2);
     Publication {
         offset,
         data: format!("{{\"channel\":\"{channel}\",\"offset\":{offset}}}").into_bytes().into(),
-        is_json: offset % 3 != 0,
+        is_json: !offset.is_multiple_of(3),
         info: has_person.then(|| {
             Box::new(Person {
                 client: ClientId([offset as u8; 16]),
@@ -144,7 +147,7 @@ fn publication(channel: &str, offset: u64) -> Publication {
             })
         }),
         tags: Box::new([("offset".into(), offset.to_string().into())]),
-        time_ms: 1_700_000_000_000 + offset as i64,
+        time_ms: 1_700_000_000_000 + offset.cast_signed(),
     }
 }
 

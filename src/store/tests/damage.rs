@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];
 const TOP: u64 = 6;
+/// Places of a file that are damaged, evenly spread.
+const PLACES: usize = 60;
 
 /// Copies a folder. Journals are mostly hole, which stays one.
 pub(super) fn copy(from: &Path, to: &Path) {
@@ -39,21 +41,17 @@ fn used(path: &Path) -> Vec<u8> {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_dir() {
-            files.extend(files_of(&entry.path()));
+            found.extend(files(&entry.path()));
         } else {
-            files.push(entry.path());
+            found.push(entry.path());
         }
     }
-    files.sort();
-    files
-}
-
-fn files_of(folder: &Path) -> Vec<PathBuf> {
-    files(folder)
+    found.sort();
+    found
 }
 
 /// A small history: half of it written out into tables, half of it in the journal.
@@ -159,7 +157,7 @@ fn judge_copy(good: &Path, bad: &Path, verdicts: &mut Verdicts, what: &str, chan
 
 #[test]
 fn a_file_cut_anywhere_never_makes_a_wrong_answer() {
-    let verdicts = damage(60, |file, at| {
+    let verdicts = damage(PLACES, |file, at| {
         fs::File::options().write(true).open(file).unwrap().set_len(at).unwrap();
     });
     assert!(verdicts.new_epochs > 20 && verdicts.refused > 20, "{verdicts:?}");
@@ -167,7 +165,7 @@ fn a_file_cut_anywhere_never_makes_a_wrong_answer() {
 
 #[test]
 fn a_changed_byte_never_makes_a_wrong_answer() {
-    let verdicts = damage(60, |file, at| {
+    let verdicts = damage(PLACES, |file, at| {
         let file = fs::File::options().read(true).write(true).open(file).unwrap();
         let mut byte = [0];
         file.read_exact_at(&mut byte, at).unwrap();
@@ -235,4 +233,25 @@ fn a_record_that_does_not_validate_is_cut_with_all_behind_it() {
             owner.close();
         }
     }
+}
+
+/// A database that lost the newest version of a record shows an older one.
+#[test]
+fn a_card_of_the_past_costs_the_channel_its_epoch() {
+    let folder = Folder::new();
+    history(&folder.store());
+    let shelf = Shelf::open(&folder.store(), Commit::Disk, |_| {}).unwrap();
+    let before = shelf.get(keys::Table::Channels, b"b").unwrap().unwrap().to_vec();
+    shelf.close().unwrap();
+    let mut owner = Owner::open(quiet(folder.store()));
+    owner.append("b", "epoch", TOP + 1).unwrap();
+    owner.close();
+    let mut shelf = Shelf::open(&folder.store(), Commit::Disk, |_| {}).unwrap();
+    let change = ((keys::Table::Channels, b"b".to_vec()), Some(before));
+    shelf.commit(&shelf::Changes::from([change])).unwrap();
+    shelf.close().unwrap();
+    let mut owner = Owner::open(quiet(folder.store()));
+    assert_ne!(&*owner.load("b", 100).unwrap().epoch, "epoch");
+    assert_eq!(owner.store.stats().lost_epochs, 1);
+    owner.close();
 }
