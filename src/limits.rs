@@ -57,6 +57,8 @@ pub const GATHER_COPY_BYTES_MAX: u32 = 16 * KIB;
 pub const COMMANDS_PER_MESSAGE_MAX: u32 = 256;
 /// Nesting of embedded JSON. Beyond: disconnect 3501.
 pub const JSON_DEPTH_MAX: u32 = 32;
+/// Nesting of a filter on tags: what the limit above leaves one in JSON, where a level is an object in an array.
+pub const FILTER_DEPTH_MAX: u32 = JSON_DEPTH_MAX / 2;
 /// Time from the upgrade to a successful connect command. Beyond: disconnect 3502.
 pub const STALE_MS_MAX: u64 = 10_000;
 /// Between pings.

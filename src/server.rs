@@ -216,6 +216,7 @@ fn shard_options(config: &Config, core: CoreId, hash_seed: u64) -> Result<ShardO
         hash_seed,
         version: concat!("Ringway ", env!("CARGO_PKG_VERSION")),
         echo: config.routes.echo,
+        uni_websocket: config.transports.uni_websocket,
         close_max: config.websocket.close_timeout,
         mail_count_max: MAIL_COUNT_MAX,
         ping_interval: config.client.ping_interval,

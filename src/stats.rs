@@ -61,6 +61,10 @@ figures! {
     drops Counter "Publications that a subscriber was owed and will not get; each is signalled.";
     slow_disconnects Counter "Clients closed because their queue was full.";
     broken Counter "Connections that the network ended without a close handshake.";
+    tokens_refused Counter "Tokens that were refused.";
+    commands_paced Counter "Commands refused because they came too fast.";
+    requests_expired Counter "Requests to other cores or back ends without an answer in time.";
+    gaps Counter "Times that subscribers of a channel were told that they have missed something.";
     panics Counter "Connections that a bug of ours cost.";
     sends Counter "Send operations submitted.";
     receives Counter "Receive completions.";

@@ -1,7 +1,6 @@
 //! The command line: what to run, how to say what went wrong, and with which status to end.
 //! Invariant: the flags of `serve` are those of the option table, and each `Fatal` ends in its own exit code.
 
-mod api;
 pub mod banner;
 mod check_config;
 mod doctor;
@@ -12,7 +11,6 @@ use crate::config::Config;
 use crate::fatal::Fatal;
 use crate::server;
 use crate::sys::probe::kernel_release;
-use api::ApiArguments;
 use check_config::CheckConfigArguments;
 use clap::{CommandFactory, Parser, Subcommand};
 use doctor::DoctorArguments;
@@ -38,9 +36,6 @@ enum Command {
     Doctor(DoctorArguments),
     /// Check a configuration, and print what differs from the defaults
     CheckConfig(CheckConfigArguments),
-    /// Call the server API of a running node
-    #[command(after_help = api::EXAMPLES)]
-    Api(Box<ApiArguments>),
     /// Print the version, the commit and the running kernel
     Version,
 }
@@ -51,9 +46,8 @@ Examples:
   ringway serve --config /etc/ringway.toml     run it
   ringway check-config /etc/ringway.toml       before a restart
   ringway doctor                               before ten thousand connections
-  ringway api info                             what a running node carries
 
-Exit status: 0 stopped in order, 1 the doctor found a failure or a call failed, 2 the configuration or the command line is wrong, \
+Exit status: 0 stopped in order, 1 the doctor found a failure, 2 the configuration or the command line is wrong, \
 3 and up something that the machine refuses, as the message says.";
 
 /// Runs the command that the process was started with.
@@ -62,7 +56,6 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => verdict(serve(*arguments)),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::CheckConfig(arguments) => verdict(check_config::run(&arguments)),
-        Command::Api(arguments) => api::run(&arguments).unwrap_or_else(|fatal| verdict(Err(fatal))),
         Command::Version => {
             say(&format!("{}\n", version()));
             ExitCode::SUCCESS

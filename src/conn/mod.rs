@@ -7,6 +7,7 @@
 pub mod head;
 pub mod outbox;
 pub mod session;
+pub mod wire;
 
 use crate::payload::Payload;
 use crate::time::Moment;
@@ -31,6 +32,8 @@ pub struct Conn {
     pub is_surplus: bool,
     /// A payload was refused: what comes behind it must not leave either.
     pub is_slow: bool,
+    /// Without a socket of ours: the control plane speaks its HTTP.
+    pub is_stream: bool,
 }
 
 /// Where a connection is in its life. It only ever moves down this list.

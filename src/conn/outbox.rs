@@ -27,9 +27,14 @@ pub struct Nodes {
 
 #[derive(Debug)]
 struct Node {
+    /// None: the place is reserved.
     payload: Option<Payload>,
     next: u32,
 }
+
+/// A reserved place in the list of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
 
 /// A payload did not fit: the reader is slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,21 +55,38 @@ impl Outbox {
             return Err(Overflow);
         }
         self.queued_bytes = self.queued_bytes.saturating_add(payload.len());
-        let node = nodes.take(payload);
+        let node = nodes.take(Some(payload));
+        self.link(nodes, node);
+        Ok(())
+    }
+
+    fn link(&mut self, nodes: &mut Nodes, node: u32) {
         if self.last == NONE {
             self.first = node;
         } else {
             nodes.list[self.last as usize].next = node;
         }
         self.last = node;
-        Ok(())
+    }
+
+    /// Keeps a place for a payload that is not known yet: nothing behind it leaves before it is filled.
+    pub fn reserve(&mut self, nodes: &mut Nodes) -> Place {
+        let node = nodes.take(None);
+        self.link(nodes, node);
+        Place(node)
+    }
+
+    /// Fills the place, which must be of this list and not yet filled or cleared.
+    pub fn fill(&mut self, nodes: &mut Nodes, Place(node): Place, payload: Payload) {
+        self.queued_bytes = self.queued_bytes.saturating_add(payload.len());
+        nodes.list[node as usize].payload = Some(payload);
     }
 
     /// Takes everything that one send may carry, in order, into `run`. At least one payload if there is any; a large
     /// one ends the run, because it is sent from where it lies.
     pub fn take_run(&mut self, nodes: &mut Nodes, run: &mut Vec<Payload>, gather: Gather) {
         let mut bytes = 0_u32;
-        while self.first != NONE {
+        while self.first != NONE && !nodes.is_reserved(self.first) {
             let len = nodes.peek_len(self.first);
             let fits = bytes.saturating_add(len) <= gather.bytes_max && len < gather.copy_bytes_max;
             if !run.is_empty() && !fits {
@@ -141,9 +163,9 @@ impl Nodes {
         self.used
     }
 
-    fn take(&mut self, payload: Payload) -> u32 {
+    fn take(&mut self, payload: Option<Payload>) -> u32 {
         self.used += 1;
-        let node = Node { payload: Some(payload), next: NONE };
+        let node = Node { payload, next: NONE };
         if self.free == 0 {
             self.list.push(node);
             return self.list.len() as u32 - 1;
@@ -172,6 +194,10 @@ impl Nodes {
             self.free = at + 1;
         }
         (payload, next)
+    }
+
+    fn is_reserved(&self, at: u32) -> bool {
+        self.list[at as usize].payload.is_none()
     }
 
     fn peek_len(&self, at: u32) -> u32 {
@@ -230,6 +256,26 @@ mod tests {
             outbox.check(&nodes);
             outbox.landed();
         }
+        assert_eq!(nodes.used(), 0);
+    }
+
+    #[test]
+    fn nothing_behind_a_reserved_place_leaves_before_it_is_filled() {
+        let (mut nodes, mut outbox, mut run) = (Nodes::default(), Outbox::default(), Vec::new());
+        outbox.push(&mut nodes, payload(3), 1000).unwrap();
+        let place = outbox.reserve(&mut nodes);
+        outbox.push(&mut nodes, payload(5), 1000).unwrap();
+        for want in [vec![3], vec![]] {
+            run.clear();
+            outbox.take_run(&mut nodes, &mut run, GATHER);
+            assert_eq!(lens(&run), want);
+            outbox.landed();
+            outbox.check(&nodes);
+        }
+        outbox.fill(&mut nodes, place, payload(4));
+        outbox.check(&nodes);
+        outbox.take_run(&mut nodes, &mut run, GATHER);
+        assert_eq!(lens(&run), [4, 5]);
         assert_eq!(nodes.used(), 0);
     }
 

@@ -1,68 +1,121 @@
 //! What a connection is to the client protocol: who it is and what it listens to.
 //!
-//! Invariant: a subscription names a channel at most once; a live one knows its index in the channel's member array,
-//! so that leaving costs no search there.
+//! Invariant: a subscription names a channel at most once; it knows its index in the channel's member array, so that
+//! leaving costs no search there. What only some sessions have lies behind one pointer each.
 
+use super::wire::Wire;
+use crate::auth::TokenId;
 use crate::ids::{ChannelId, ClientId};
-use crate::proto::Codec;
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Session {
     pub client: ClientId,
     /// Empty for anonymous users, and then without an allocation.
     pub user: Box<str>,
-    pub codec: Codec,
-    /// The connect command was answered.
-    pub is_connected: bool,
+    pub wire: Wire,
+    pub stage: Stage,
     /// Pings are WebSocket frames instead of protocol messages.
     pub native_pings: bool,
-    pub subscriptions: Vec<Subscription>,
-    /// Commands on channels that are being joined; their replies may not overtake.
-    pub deferred: Vec<Deferred>,
-    /// Requests of this client that other cores have not answered.
+    /// Requests of this client that others have not answered, by weight.
     pub open_requests: u16,
+    pub subscriptions: Vec<Subscription>,
+    pub profile: Option<Box<Profile>>,
+    pub pace: Pace,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far the client has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// Connect is the only command that it may send.
+    #[default]
+    Unknown,
+    /// Its connect command waits for a back end, or for subscriptions that come with it.
+    Connecting,
+    Connected,
+    /// Its connect command was answered with an error: nothing that it says matters any more.
+    Refused,
+}
+
+/// What is known of a client beyond its name.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    pub conn_info: Option<Arc<[u8]>>,
+    /// For back ends only.
+    pub meta: Option<Arc<[u8]>>,
+    /// Unix seconds; 0: never.
+    pub expire_at: u64,
+    /// The client itself brings a new token in time; otherwise a back end is asked.
+    pub refreshes_itself: bool,
+    pub app_name: Box<str>,
+    pub app_version: Box<str>,
+    /// Headers that back ends may see, names in lower case.
+    pub headers: Option<Arc<[(Box<str>, Box<str>)]>>,
+    /// Of its token, for revocation.
+    pub token: Option<TokenId>,
+    pub stream: Option<Stream>,
+}
+
+/// Of a connection whose HTTP the control plane speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    /// Of the control plane.
+    pub number: u64,
+    /// Names the connection to the emulation endpoint.
+    pub session: ClientId,
+    pub node: ClientId,
+}
+
+/// Token buckets as the moments, in nanoseconds, at which they would be full again (generic cell rate algorithm).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    pub commands: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug)]
 pub struct Subscription {
     pub channel: ChannelId,
-    pub state: SubscriptionState,
+    /// In the channel's member array.
+    pub index: u32,
+    /// Made by a token, a back end or the API, not by the client.
+    pub is_server_side: bool,
+    pub detail: Option<Box<Detail>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SubscriptionState {
-    /// In the channel's member array at this index.
-    Live { index: u32 },
-    /// The owner of the channel has not answered the subscribe command with this id.
-    Joining { subscribe: u32 },
-}
-
-/// A command that waits for the owner of its channel.
-#[derive(Debug)]
-pub struct Deferred {
-    pub channel: Box<str>,
-    pub command: u32,
-    pub want: Want,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    Subscribe,
-    Unsubscribe,
+/// What only some subscriptions have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    pub chan_info: Option<Arc<[u8]>>,
+    /// Unix seconds; 0: never.
+    pub expire_at: u64,
+    pub refreshes_itself: bool,
+    /// Comes and goes without a word to the others, whatever the namespace says.
+    pub is_silent: bool,
+    pub is_absent: bool,
 }
 
 impl Session {
-    pub fn new(client: ClientId, codec: Codec) -> Self {
+    pub fn new(client: ClientId, wire: Wire) -> Self {
         Self {
             client,
             user: Box::default(),
-            codec,
-            is_connected: false,
+            wire,
+            stage: Stage::Unknown,
             native_pings: false,
-            subscriptions: Vec::new(),
-            deferred: Vec::new(),
             open_requests: 0,
+            subscriptions: Vec::new(),
+            profile: None,
+            pace: Pace::default(),
         }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.stage == Stage::Connected
+    }
+
+    pub fn conn_info(&self) -> Option<&Arc<[u8]>> {
+        self.profile.as_ref()?.conn_info.as_ref()
     }
 
     /// Most sessions have one or a few subscriptions: the first one reserves no room for more.
@@ -73,8 +126,8 @@ impl Session {
         self.subscriptions.push(subscription);
     }
 
-    pub fn find(&self, channel: ChannelId) -> Option<Subscription> {
-        self.subscriptions.iter().find(|subscription| subscription.channel == channel).copied()
+    pub fn find(&self, channel: ChannelId) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|subscription| subscription.channel == channel)
     }
 
     pub fn find_mut(&mut self, channel: ChannelId) -> Option<&mut Subscription> {
@@ -85,22 +138,10 @@ impl Session {
         let at = self.subscriptions.iter().position(|subscription| subscription.channel == channel)?;
         Some(self.subscriptions.swap_remove(at))
     }
+}
 
-    /// What the client wants of a channel in the end, if anything about it is deferred.
-    pub fn last_want(&self, channel: &str) -> Option<Want> {
-        self.deferred
-            .iter()
-            .rev()
-            .find(|deferred| &*deferred.channel == channel)
-            .map(|deferred| deferred.want)
-    }
-
-    pub fn take_deferred(&mut self, channel: &str) -> Option<Deferred> {
-        let at = self.deferred.iter().position(|deferred| &*deferred.channel == channel)?;
-        let deferred = self.deferred.remove(at);
-        if self.deferred.is_empty() {
-            self.deferred = Vec::new();
-        }
-        Some(deferred)
+impl Subscription {
+    pub fn chan_info(&self) -> Option<&Arc<[u8]>> {
+        self.detail.as_ref()?.chan_info.as_ref()
     }
 }

@@ -57,6 +57,8 @@ struct Uring {
     /// Longest turn since the last publication.
     lag: Duration,
     advanced_at: Moment,
+    /// When the shard last heard the wall clock.
+    time_told_at: Option<Moment>,
 }
 
 /// What a turn found.
@@ -85,6 +87,7 @@ impl Uring {
             is_mail_blocked: false,
             lag: Duration::ZERO,
             advanced_at: now,
+            time_told_at: None,
         };
         Ok((driver, parking))
     }
@@ -100,6 +103,7 @@ impl Uring {
     /// True if anything happened.
     fn turn(&mut self) -> Result<bool> {
         let now = clock::now();
+        self.tell_time(now);
         let mut is_busy = self.io.read_more(now, &mut self.shard);
         let reaped = self.reap(now)?;
         is_busy |= reaped != Reaped::Nothing;
@@ -114,6 +118,13 @@ impl Uring {
             self.account(now);
         }
         Ok(is_busy)
+    }
+
+    fn tell_time(&mut self, now: Moment) {
+        if self.time_told_at.is_none_or(|at| now.since(at) >= TIME_INTERVAL) {
+            self.time_told_at = Some(now);
+            self.shard.tell_time(now, clock::wall().as_millis() as i64);
+        }
     }
 
     /// One enter runs only some of the completions that the kernel deferred: ask again until there are none, because
@@ -258,5 +269,7 @@ const ADVANCE_DELAY_MAX: Duration = Duration::from_secs(1);
 const NAP_MAX: Duration = Duration::from_millis(50);
 /// A full mailbox is tried again this often.
 const MAIL_RETRY: Duration = Duration::from_millis(1);
+/// The shard counts on from the wall clock that it was told; one that was set is noticed this soon.
+const TIME_INTERVAL: Duration = Duration::from_millis(100);
 /// Figures are at most this old while a core is busy, and exact when it sleeps.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);

@@ -1,22 +1,19 @@
-//! The channels of one core: who listens, who owns, who else has to be told.
+//! The channels of one core: who listens here, which other cores listen, and where the stream stands.
 //!
-//! Every channel has one owner core, chosen by the hash of its name. The owner puts publications in order and mails
-//! each to the cores that linked themselves to the channel; every core fans out to its own members. So all members
-//! on all cores see one order.
-//! Knows nothing of connections, frames or commands: a `Member` is a number, a publication is a `Payload`.
+//! Invariant: a channel exists exactly as long as somebody is in it, waits for it, is linked to it, or something of its
+//! history is kept. Knows nothing of connections, codecs or policies beyond the one that its channel was made with.
 
 mod channel;
 mod engine;
 mod fanout;
+mod filters;
+mod member;
 mod registry;
 #[cfg(test)]
 mod tests;
 
-pub use channel::{Joined, Left};
+pub use channel::{Channel, Joined, Left, Place};
 pub use engine::{Seat, owner_of};
-pub use fanout::Sink;
+pub use fanout::{Look, NOBODY, Sink, Walked};
+pub use member::{FilterId, Form, Member};
 pub use registry::Hub;
-
-/// A subscriber of this core: the slot of a connection, which the hub only stores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Member(pub u32);

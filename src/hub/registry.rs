@@ -3,12 +3,13 @@
 //! Invariant: a channel exists exactly as long as it has a member, a waiter or a linked core; its id is reused after
 //! that, so an id may be kept only by those who are in the channel.
 
-use super::Member;
 use super::channel::{Channel, Joined, Left};
 use super::engine::{Seat, Seating};
-use super::fanout::{Sink, fan_out};
+use super::fanout::{Sink, Walked, announce, fan_out};
+use super::member::Member;
+use crate::channels::Policy;
 use crate::ids::{ChannelId, CoreId};
-use crate::payload::Payload;
+use crate::publication::Tags;
 use hashbrown::HashTable;
 use std::sync::Arc;
 
@@ -35,6 +36,11 @@ impl Hub {
         self.seating.seat(name)
     }
 
+    /// The same on all cores of the node.
+    pub fn hash(&self, name: &str) -> u64 {
+        self.seating.hash(name)
+    }
+
     pub fn owns(&self, name: &str) -> bool {
         self.seat(name) == Seat::Here
     }
@@ -56,7 +62,8 @@ impl Hub {
         self.channel(id).map_or(&[], Channel::members)
     }
 
-    pub fn waiters(&self, id: ChannelId) -> &[Member] {
+    /// Slots of those who wait for the owner's answer.
+    pub fn waiters(&self, id: ChannelId) -> &[u32] {
         self.channel(id).map_or(&[], Channel::waiters)
     }
 
@@ -65,26 +72,32 @@ impl Hub {
         self.channel(id).map_or(&[], Channel::remotes)
     }
 
-    pub fn join(&mut self, name: &str, member: Member) -> (ChannelId, Joined) {
-        let id = self.find_or_create(name);
-        let joined = self.channel_mut(id).map_or(Joined::Wait, |channel| channel.join(member));
+    /// `policy` is that of a channel which is not there yet.
+    pub fn join(&mut self, name: &str, policy: &Arc<Policy>, slot: u32) -> (ChannelId, Joined) {
+        let id = self.find_or_create(name, policy);
+        let joined = self.channel_mut(id).map_or(Joined::Wait, |channel| channel.join(slot));
         (id, joined)
     }
 
+    /// Makes the channel if need be. It vanishes with the next departure unless something of it is kept.
+    pub fn open(&mut self, name: &str, policy: &Arc<Policy>) -> ChannelId {
+        self.find_or_create(name, policy)
+    }
+
     /// The owner has answered: everyone who waited, in order; `admit` makes each a member.
-    pub fn link_up(&mut self, name: &str) -> Option<(ChannelId, Vec<Member>)> {
+    pub fn link_up(&mut self, name: &str) -> Option<(ChannelId, Vec<u32>)> {
         let id = self.find(name)?;
         Some((id, self.channel_mut(id)?.link_up()))
     }
 
     /// The owner has not answered in time: everyone who waited. Its answer is still awaited.
-    pub fn give_up(&mut self, name: &str) -> Option<(ChannelId, Vec<Member>)> {
+    pub fn give_up(&mut self, name: &str) -> Option<(ChannelId, Vec<u32>)> {
         let id = self.find(name)?;
         Some((id, self.channel_mut(id)?.give_up()))
     }
 
     /// The owner cannot be asked: everyone who waited.
-    pub fn link_failed(&mut self, name: &str) -> Vec<Member> {
+    pub fn link_failed(&mut self, name: &str) -> Vec<u32> {
         let Some((id, waiters)) = self.link_up(name) else {
             return Vec::new();
         };
@@ -100,14 +113,30 @@ impl Hub {
         self.channel_mut(id).map_or(0, |channel| channel.admit(member))
     }
 
-    pub fn leave(&mut self, id: ChannelId, member: Member, index: u32) -> Left {
-        self.depart(id, |channel, owned| channel.leave(member, index, owned))
+    pub fn leave(&mut self, id: ChannelId, slot: u32, index: u32) -> Left {
+        self.depart(id, |channel, owned| channel.leave(slot, index, owned))
+    }
+
+    /// Keeps the channel, and its link, for somebody who is on the way in.
+    pub fn hold(&mut self, id: ChannelId) {
+        if let Some(channel) = self.channel_mut(id) {
+            channel.hold();
+        }
+    }
+
+    /// That somebody has come in or gone. True if the owner has to be told that nobody is left.
+    pub fn release(&mut self, id: ChannelId) -> bool {
+        let release = |channel: &mut Channel, owned: bool| {
+            channel.release();
+            Left { moved: None, unlink: channel.unlink_if_deserted(owned) }
+        };
+        self.depart(id, release).unlink
     }
 
     /// The owner's answer is awaited even if nobody is left to hear it.
-    pub fn stop_waiting(&mut self, id: ChannelId, member: Member) {
+    pub fn stop_waiting(&mut self, id: ChannelId, slot: u32) {
         if let Some(channel) = self.channel_mut(id) {
-            channel.stop_waiting(member);
+            channel.stop_waiting(slot);
         }
     }
 
@@ -129,8 +158,7 @@ impl Hub {
     }
 
     /// Another core has members now. Called on the owner.
-    pub fn add_remote(&mut self, name: &str, core: CoreId) {
-        let id = self.find_or_create(name);
+    pub fn add_remote(&mut self, id: ChannelId, core: CoreId) {
         if let Some(channel) = self.channel_mut(id) {
             channel.add_remote(core);
         }
@@ -147,11 +175,17 @@ impl Hub {
         self.remove_if_deserted(id);
     }
 
-    /// Delivers to all members of this core. Returns how many there were.
-    pub fn fan_out(&self, id: ChannelId, payload: &Payload, sink: &mut impl Sink) -> u32 {
-        let members = self.members(id);
-        fan_out(members, payload, sink);
-        members.len() as u32
+    /// Delivers a publication to the members of this core, except the one in the slot `exclude`.
+    pub fn fan_out(&mut self, id: ChannelId, tags: &Tags, exclude: u32, sink: &mut impl Sink) -> Walked {
+        let Some(channel) = self.channel_mut(id) else {
+            return Walked::default();
+        };
+        fan_out(&mut channel.members, channel.filters.as_deref(), tags, exclude, sink)
+    }
+
+    /// Tells the members of this core that want to know who comes and goes.
+    pub fn announce(&self, id: ChannelId, sink: &mut impl Sink) -> Walked {
+        announce(self.members(id), sink)
     }
 
     /// Panics where an invariant is broken: for tests and the simulator.
@@ -181,11 +215,11 @@ impl Hub {
         left
     }
 
-    fn find_or_create(&mut self, name: &str) -> ChannelId {
+    fn find_or_create(&mut self, name: &str, policy: &Arc<Policy>) -> ChannelId {
         if let Some(id) = self.find(name) {
             return id;
         }
-        let channel = Channel::new(Arc::from(name), self.owns(name));
+        let channel = Channel::new(Arc::from(name), Arc::clone(policy), self.owns(name));
         let id = if let Some(id) = self.free.pop() {
             self.channels[id.0 as usize] = Some(channel);
             id
@@ -199,7 +233,8 @@ impl Hub {
         id
     }
 
-    fn remove_if_deserted(&mut self, id: ChannelId) {
+    /// To be called after something that kept a channel has gone.
+    pub fn remove_if_deserted(&mut self, id: ChannelId) {
         let Some(Some(channel)) = self.channels.get(id.0 as usize) else {
             return;
         };
@@ -214,11 +249,11 @@ impl Hub {
         self.free.push(id);
     }
 
-    fn channel(&self, id: ChannelId) -> Option<&Channel> {
+    pub fn channel(&self, id: ChannelId) -> Option<&Channel> {
         self.channels.get(id.0 as usize)?.as_ref()
     }
 
-    fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
+    pub fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
         self.channels.get_mut(id.0 as usize)?.as_mut()
     }
 }

@@ -5,15 +5,16 @@
 
 use thiserror::Error;
 
-use super::command::Command;
-use super::json;
+use super::command::{Command, Connect, Emulation};
 use super::push::Push;
 use super::reply::Reply;
+use super::{json, protobuf};
 use crate::limits::COMMANDS_PER_MESSAGE_MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     Json,
+    Protobuf,
 }
 
 /// A message that is not protocol at all; the connection ends with `Disconnect::BadRequest`.
@@ -36,25 +37,54 @@ impl Codec {
     pub fn decode(self, message: &[u8]) -> Commands<'_> {
         let rest = match self {
             Self::Json => json::trim(message),
+            Self::Protobuf => message,
         };
         Commands { codec: self, rest: Some(rest), count: 0 }
+    }
+
+    /// A connect request without a command around it, as unidirectional transports send it.
+    pub fn decode_connect(self, body: &[u8]) -> Result<Connect<'_>, Malformed> {
+        match self {
+            Self::Json => json::connect(body),
+            Self::Protobuf => protobuf::connect(body),
+        }
+    }
+
+    /// Commands that reach a session by a request of their own.
+    pub fn decode_emulation(self, body: &[u8]) -> Result<Emulation<'_>, Malformed> {
+        match self {
+            Self::Json => json::emulation(body),
+            Self::Protobuf => protobuf::emulation(body),
+        }
     }
 
     pub fn encode_reply(self, id: u32, reply: &Reply<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Json => json::reply(id, reply, out),
+            Self::Protobuf => protobuf::reply(id, reply, out),
         }
     }
 
+    /// A push as bidirectional transports carry it: inside a reply without an id.
     pub fn encode_push(self, push: &Push<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Json => json::push(push, out),
+            Self::Json => json::push(push, false, out),
+            Self::Protobuf => protobuf::push(push, false, out),
+        }
+    }
+
+    /// A push as unidirectional transports carry it: nothing around it.
+    pub fn encode_bare_push(self, push: &Push<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => json::push(push, true, out),
+            Self::Protobuf => protobuf::push(push, true, out),
         }
     }
 
     pub fn encode_ping(self, out: &mut Vec<u8>) {
         match self {
             Self::Json => out.extend_from_slice(b"{}"),
+            Self::Protobuf => out.push(protobuf::PING),
         }
     }
 
@@ -62,6 +92,8 @@ impl Codec {
     pub fn separate(self, out: &mut Vec<u8>) {
         match self {
             Self::Json => out.push(b'\n'),
+            // Every message tells its length.
+            Self::Protobuf => {}
         }
     }
 }
@@ -84,15 +116,17 @@ impl<'a> Iterator for Commands<'a> {
             return Some(Err(Malformed::TooMany));
         }
         self.count += 1;
-        let (command, rest) = match self.codec {
-            Codec::Json => json::split(rest),
-        };
         let decoded = match self.codec {
-            Codec::Json => json::command(command),
+            Codec::Json => {
+                let (line, rest) = json::split(rest);
+                json::command(line).map(|command| (command, rest))
+            }
+            Codec::Protobuf => protobuf::split(rest)
+                .and_then(|(message, rest)| protobuf::command(message).map(|command| (command, rest))),
         };
-        if decoded.is_ok() {
+        Some(decoded.map(|(command, rest)| {
             self.rest = rest;
-        }
-        Some(decoded)
+            command
+        }))
     }
 }

@@ -211,3 +211,12 @@ pub struct SubRefresh<'a> {
     #[serde(rename = "type", deserialize_with = "field::or_default")]
     pub kind: i32,
 }
+
+/// Commands for a session whose transport cannot carry them, in the body of a request of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Emulation<'a> {
+    pub session: Cow<'a, str>,
+    pub node: Cow<'a, str>,
+    /// A message in the codec of the session.
+    pub data: Cow<'a, [u8]>,
+}

@@ -1,6 +1,8 @@
 //! What the server says unasked.
 //! Invariant: in one channel, pushes follow the subscribe reply and never the unsubscribe reply.
 
+use std::num::NonZeroU32;
+
 use super::codes::Unsubscribed;
 use super::raw::Raw;
 use super::reply::{ClientInfo, ConnectResult, Publication};
@@ -8,15 +10,15 @@ use super::reply::{ClientInfo, ConnectResult, Publication};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Push<'a> {
     Publication {
-        channel: &'a str,
+        channel: Subject<'a>,
         publication: Publication<'a>,
     },
     Join {
-        channel: &'a str,
+        channel: Subject<'a>,
         info: ClientInfo<'a>,
     },
     Leave {
-        channel: &'a str,
+        channel: Subject<'a>,
         info: ClientInfo<'a>,
     },
     Unsubscribe {
@@ -55,5 +57,18 @@ impl<'a> Push<'a> {
     /// The push that ends a subscription for one of the protocol's own reasons.
     pub const fn unsubscribed(channel: &'a str, why: Unsubscribed) -> Self {
         Self::Unsubscribe { channel, code: why.code(), reason: why.reason() }
+    }
+}
+
+/// The channel of a push: its name, or the number that the subscribe result gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    Name(&'a str),
+    Id(NonZeroU32),
+}
+
+impl<'a> From<&'a str> for Subject<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::Name(name)
     }
 }

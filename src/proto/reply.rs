@@ -1,12 +1,16 @@
 //! What the server answers to one command, borrowed from wherever its parts live.
 //! Invariant: there is one reply for each command with an id, and a result is named even when it is empty.
 
+use std::num::NonZeroU32;
+
 use super::codes::Reject;
 use super::raw::Raw;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply<'a> {
     Error(Reject),
+    /// An error that a backend worded; its codes are 400 to 1999.
+    Failure(Failure<'a>),
     Connect(ConnectResult<'a>),
     Subscribe(SubscribeResult<'a>),
     Unsubscribe,
@@ -17,6 +21,20 @@ pub enum Reply<'a> {
     Rpc(RpcResult<'a>),
     Refresh(RefreshResult<'a>),
     SubRefresh(SubRefreshResult),
+}
+
+/// A refused command, as the client reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failure<'a> {
+    pub code: u32,
+    pub message: &'a str,
+    pub temporary: bool,
+}
+
+impl From<Reject> for Failure<'static> {
+    fn from(reject: Reject) -> Self {
+        Self { code: reject.code(), message: reject.message(), temporary: reject.temporary() }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +67,8 @@ pub struct SubscribeResult<'a> {
     pub data: Raw<'a>,
     pub was_recovering: bool,
     pub delta: bool,
+    /// The number that stands for the channel in later pushes.
+    pub id: Option<NonZeroU32>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -101,7 +121,7 @@ pub struct ClientInfo<'a> {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Publication<'a> {
-    pub data: Raw<'a>,
+    pub data: Data<'a>,
     /// Only publications of clients have one.
     pub info: Option<ClientInfo<'a>>,
     /// Zero in a channel without history.
@@ -114,4 +134,25 @@ pub struct Publication<'a> {
     pub channel: &'a str,
     /// Travels with the first offset, so that a client which subscribed to an empty stream learns it.
     pub epoch: &'a str,
+}
+
+/// How the payload of a publication travels. Protobuf carries the bytes of either as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data<'a> {
+    /// In JSON a value in its place.
+    Embedded(Raw<'a>),
+    /// In JSON a string: the whole document or a patch, once a subscription has negotiated deltas.
+    Text(&'a str),
+}
+
+impl Default for Data<'_> {
+    fn default() -> Self {
+        Self::Embedded(Raw::NONE)
+    }
+}
+
+impl<'a> From<Raw<'a>> for Data<'a> {
+    fn from(raw: Raw<'a>) -> Self {
+        Self::Embedded(raw)
+    }
 }

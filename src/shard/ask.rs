@@ -54,8 +54,8 @@ pub enum Ask {
     /// `Keys` after new settings have been mailed, or when there is nothing new.
     Keys {
         kid: Box<str>,
-        of_subscriptions: bool,
-        token_issuer: Box<str>,
+        /// Of the set.
+        address: Box<str>,
     },
 }
 

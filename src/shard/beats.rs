@@ -3,9 +3,11 @@
 
 use super::handshake::RETRY_AFTER_S;
 use super::{Output, Shard};
+use crate::conn::wire::Wire;
 use crate::conn::{Beat, Phase};
 use crate::http::Refusal;
 use crate::ids::ConnId;
+use crate::payload::Payload;
 use crate::proto::Disconnect;
 use crate::ws::CloseCode;
 use std::time::Duration;
@@ -32,7 +34,7 @@ impl Shard {
             }
             Phase::Echo => self.beat(id, true),
             Phase::Client(session) => {
-                let (is_connected, native) = (session.is_connected, session.native_pings);
+                let (is_connected, native) = (session.is_connected(), session.native_pings);
                 if is_connected {
                     self.beat(id, native);
                 } else if self.is_draining {
@@ -94,10 +96,19 @@ impl Shard {
         match conn.beat {
             Beat::PongOwed => self.disconnect(id, Disconnect::NoPong),
             Beat::Quiet => {
-                conn.beat = Beat::PongOwed;
-                let ping = if native { self.native_ping.clone() } else { self.ping.clone() };
+                let wire = conn.session().map(|session| session.wire);
+                // A unidirectional client has no way to answer.
+                let is_answered = wire.is_none_or(|wire| !wire.is_bare);
+                if is_answered {
+                    conn.beat = Beat::PongOwed;
+                }
+                let patience = if is_answered { self.options.pong_max } else { self.options.ping_interval };
+                let ping = match wire {
+                    Some(wire) if !native => self.pings.get(wire),
+                    Some(_) | None => self.native_ping.clone(),
+                };
                 self.queue(id, ping);
-                self.set_due(id, self.now + self.options.pong_max);
+                self.set_due(id, self.now + patience);
             }
         }
     }
@@ -130,6 +141,26 @@ impl Shard {
         if self.is_draining && self.conns.count() == 0 {
             self.outputs.push(Output::Finished);
         }
+    }
+}
+
+/// The ping of the client protocol in each form that somebody has needed.
+#[derive(Debug, Default)]
+pub(super) struct Pings {
+    made: Vec<(Wire, Payload)>,
+}
+
+impl Pings {
+    fn get(&mut self, wire: Wire) -> Payload {
+        if let Some((_, ping)) = self.made.iter().find(|(made, _)| *made == wire) {
+            return ping.clone();
+        }
+        let (mut text, mut framed) = (Vec::new(), Vec::new());
+        wire.codec.encode_ping(&mut text);
+        wire.append(&mut framed, &text);
+        let ping = Payload::new(framed);
+        self.made.push((wire, ping.clone()));
+        ping
     }
 }
 

@@ -5,11 +5,14 @@
 
 use super::Shard;
 use super::commands::Refused;
-use super::mail::{Mail, Person, RequestId};
-use super::requests::{Census, Kind};
+use super::encoding::info;
+use super::mail::{Mail, RequestId};
+use super::people::person;
+use super::requests::{Asker, Census, Kind};
 use crate::ids::{ConnId, CoreId};
 use crate::proto::reply::{ClientInfo, PresenceResult, PresenceStatsResult};
 use crate::proto::{Disconnect, Reject, Reply};
+use crate::publication::Person;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -33,7 +36,8 @@ impl Shard {
             return Err(Reject::NotAvailable.into());
         }
         let is_subscriber = self.hub.find(name).is_some_and(|channel| session.find(channel).is_some());
-        if !policy.see_presence.allows(session.user.is_empty(), is_subscriber) {
+        let is_allowed = policy.see_presence.allows(session.user.is_empty(), is_subscriber);
+        if !is_allowed && !self.settings.access.insecure {
             return Err(Reject::PermissionDenied.into());
         }
         Ok(())
@@ -52,28 +56,37 @@ impl Shard {
             self.answer_census(id, command, kind(Census { missing: 0, people }));
             return Ok(());
         }
-        let request = self.open_request(id, command, kind(Census { missing: core_count - 1, people }))?;
+        let asker = Asker::Client { conn: id, command };
+        let request = self.open_request(asker, kind(Census { missing: core_count - 1, people }))?;
         let channel: Arc<str> = Arc::from(name);
         let from = self.options.core;
         for core in (0..core_count).map(CoreId).filter(|&core| core != from) {
             let letter = Mail::Census { from, request, channel: Arc::clone(&channel) };
-            self.ask(core, request, letter);
+            if self.letters.ask(core, letter).is_err() {
+                self.stats.mail_full += 1;
+                self.close_request(request);
+                return Err(Reject::Internal.into());
+            }
         }
         Ok(())
     }
 
-    /// Subscribers of this core.
+    /// Subscribers of this core. Who is on the way in came first with its command, and counts.
     pub(super) fn people(&self, name: &str) -> Vec<Person> {
-        let Some(channel) = self.hub.find(name) else {
+        let Some(id) = self.hub.find(name) else {
             return Vec::new();
         };
-        let (members, waiters) = (self.hub.members(channel), self.hub.waiters(channel));
-        members
-            .iter()
-            .chain(waiters)
-            .filter_map(|member| self.session(self.conns.id_of(member.0)?))
-            .map(|session| Person { client: session.client, user: session.user.clone() })
-            .collect()
+        let members = self.hub.members(id).iter().filter_map(|member| {
+            let session = self.session(self.conns.id_of(member.slot)?)?;
+            let subscription = session.find(id);
+            let detail = subscription.and_then(|subscription| subscription.detail.as_ref());
+            (!detail.is_some_and(|detail| detail.is_absent)).then(|| person(session, subscription))
+        });
+        let waiters =
+            self.hub.waiters(id).iter().filter_map(|&slot| {
+                self.session(self.conns.id_of(slot)?).map(|session| person(session, None))
+            });
+        members.chain(waiters).collect()
     }
 
     pub(super) fn counted(&mut self, id: RequestId, mut more: Vec<Person>) {
@@ -82,27 +95,38 @@ impl Shard {
         };
         let census = match &mut request.kind {
             Kind::Presence(census) | Kind::PresenceStats(census) => census,
-            Kind::Link { .. } | Kind::Publish => return,
+            Kind::Link { .. }
+            | Kind::Recover { .. }
+            | Kind::Publish
+            | Kind::History
+            | Kind::Cursor
+            | Kind::Position { .. }
+            | Kind::Connect
+            | Kind::Refresh
+            | Kind::SubRefresh { .. }
+            | Kind::Subscribe { .. }
+            | Kind::PublishHook { .. }
+            | Kind::Rpc => return,
         };
         census.people.append(&mut more);
         census.missing = census.missing.saturating_sub(1);
         if census.missing == 0
             && let Some(request) = self.close_request(id)
+            && let Asker::Client { conn, command } = request.asker
         {
-            self.answer_census(request.conn, request.command, request.kind);
+            self.answer_census(conn, command, request.kind);
         }
     }
 
     fn answer_census(&mut self, id: ConnId, command: u32, kind: Kind) {
+        let Some(codec) = self.session(id).map(|session| session.wire.codec) else {
+            return;
+        };
         match kind {
             Kind::Presence(census) => {
                 let texts: Vec<[u8; 36]> = census.people.iter().map(|person| person.client.text()).collect();
                 let clients: Vec<ClientInfo<'_>> = (census.people.iter().zip(&texts))
-                    .map(|(person, text)| ClientInfo {
-                        user: &person.user,
-                        client: std::str::from_utf8(text).unwrap_or_default(),
-                        ..ClientInfo::default()
-                    })
+                    .map(|(person, text)| info(person, text, codec))
                     .collect();
                 self.reply(id, command, &Reply::Presence(PresenceResult { clients: &clients }));
             }
@@ -114,7 +138,18 @@ impl Shard {
                 };
                 self.reply(id, command, &Reply::PresenceStats(result));
             }
-            Kind::Link { .. } | Kind::Publish => {}
+            Kind::Link { .. }
+            | Kind::Recover { .. }
+            | Kind::Publish
+            | Kind::History
+            | Kind::Cursor
+            | Kind::Position { .. }
+            | Kind::Connect
+            | Kind::Refresh
+            | Kind::SubRefresh { .. }
+            | Kind::Subscribe { .. }
+            | Kind::PublishHook { .. }
+            | Kind::Rpc => {}
         }
     }
 }

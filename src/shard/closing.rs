@@ -4,13 +4,14 @@
 //! one close is counted for it. Our last words are followed by FIN and a short wait for the peer's, because closing
 //! with unread bytes would turn them into a reset.
 
+use super::encoding::Style;
 use super::{Output, Shard};
 use crate::conn::{Conn, Phase};
 use crate::http::Refusal;
 use crate::ids::ConnId;
-use crate::limits::LINGER_MS_MAX;
+use crate::limits::{CLOSE_REASON_BYTES_MAX, LINGER_MS_MAX};
 use crate::payload::Payload;
-use crate::proto::Disconnect;
+use crate::proto::{Disconnect, Push};
 use crate::ws::{self, CloseCode};
 use std::time::Duration;
 
@@ -20,8 +21,20 @@ impl Shard {
         self.close(id, CloseCode::new(why.code()), why.reason());
     }
 
+    /// The same with a code of the application.
+    pub(super) fn disconnect_with(&mut self, id: ConnId, code: u16, reason: &str) {
+        // A terminal code without a reason would be read as an invitation to come back.
+        let reason = if reason.is_empty() { "disconnected" } else { reason };
+        self.close(id, CloseCode::new(code), shortened(reason));
+    }
+
     pub(super) fn close(&mut self, id: ConnId, code: Option<CloseCode>, reason: &str) {
-        if self.leave_open(id) {
+        let is_stream = self.conns.get(id).is_some_and(|conn| conn.is_stream);
+        if self.leave_open(id, code.map_or(NO_STATUS, CloseCode::get), reason) {
+            if is_stream {
+                self.say_disconnect(id, code, reason);
+                return self.end(id);
+            }
             self.say_close(id, code, reason);
             if let Some(conn) = self.conns.get_mut(id) {
                 conn.phase = Phase::Closing;
@@ -32,7 +45,7 @@ impl Shard {
 
     /// The peer broke the framing: it hears why, and nothing that it says matters any more (RFC 6455 section 7.1.7).
     pub(super) fn fail(&mut self, id: ConnId, code: CloseCode, reason: &str) {
-        if self.leave_open(id) {
+        if self.leave_open(id, code.get(), reason) {
             self.say_close(id, Some(code), reason);
         }
         self.linger(id);
@@ -40,7 +53,7 @@ impl Shard {
 
     /// The peer's close frame: echoed unless it answers ours (section 5.5.1).
     pub(super) fn peer_closed(&mut self, id: ConnId, code: Option<CloseCode>) {
-        if self.leave_open(id) {
+        if self.leave_open(id, code.map_or(NO_STATUS, CloseCode::get), "connection closed") {
             self.say_close(id, code, "");
         }
         self.linger(id);
@@ -77,7 +90,7 @@ impl Shard {
         if self.conns.get(id).is_some_and(Conn::is_open) {
             self.stats.broken += 1;
             self.stats.count_close(ABNORMAL);
-            self.leave_open(id);
+            self.leave_open(id, ABNORMAL, "connection lost");
         }
         self.let_go(id);
     }
@@ -99,7 +112,11 @@ impl Shard {
 
     /// The driver shall close; the slot lives on until it has.
     pub(super) fn let_go(&mut self, id: ConnId) {
+        let is_stream = self.conns.get(id).is_some_and(|conn| conn.is_stream);
         if self.forsake(id) {
+            if is_stream {
+                return self.close_stream(id);
+            }
             self.outputs.push(Output::Close { conn: id });
         }
     }
@@ -151,18 +168,27 @@ impl Shard {
             self.stats.slow_disconnects += 1;
             self.disconnect(id, Disconnect::Slow);
         }
+        // Clients of the JSON codec that were owed something binary.
+        while let Some(slot) = self.unfit.pop() {
+            if let Some(id) = self.conns.id_of(slot) {
+                self.disconnect(id, Disconnect::InappropriateProtocol);
+            }
+        }
     }
 
     /// Leaves every channel and stops reading messages. False if it was not open.
-    fn leave_open(&mut self, id: ConnId) -> bool {
+    fn leave_open(&mut self, id: ConnId, code: u16, reason: &str) -> bool {
         if !self.conns.get(id).is_some_and(Conn::is_open) {
             return false;
         }
         // What this input has answered so far comes before the close frame.
         self.uncork();
+        self.note_disconnect(id, code, reason);
         self.leave_all(id);
+        self.connecting.remove(&id);
+        self.unindex(id);
         if let Some(conn) = self.conns.get_mut(id) {
-            if conn.session().is_some_and(|session| session.is_connected) {
+            if conn.session().is_some_and(|session| session.is_connected()) {
                 self.stats.sessions -= 1;
             }
             conn.message_due = None;
@@ -182,6 +208,30 @@ impl Shard {
         self.mark_dirty(id);
     }
 
+    /// Without a close frame the protocol's own push says it.
+    fn say_disconnect(&mut self, id: ConnId, code: Option<CloseCode>, reason: &str) {
+        let code = code.map_or(NO_STATUS, CloseCode::get);
+        self.stats.count_close(code);
+        let reconnect = !matches!(code, 3500..=3999 | 4500..=4999);
+        let Some(wire) = self.session(id).map(|session| session.wire) else {
+            return;
+        };
+        let push = Push::Disconnect { code: u32::from(code), reason, reconnect };
+        let payload = Style { wire, numeric: false }.push(&push, &mut self.text);
+        if let Some(conn) = self.conns.get_mut(id) {
+            let _ = conn.outbox.push(&mut self.nodes, payload, u32::MAX);
+        }
+    }
+
+    /// A stream has nothing to shake hands about: what is queued goes out, then it ends.
+    fn end(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.phase = Phase::Lingering { fin: true, ended: true };
+        }
+        self.mark_dirty(id);
+        self.set_due(id, self.now + self.options.close_max);
+    }
+
     fn linger(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.phase = Phase::Lingering { fin: false, ended: false };
@@ -189,6 +239,13 @@ impl Shard {
         self.mark_dirty(id);
         self.set_due(id, self.now + Duration::from_millis(LINGER_MS_MAX));
     }
+}
+
+/// As much of a reason as a close frame carries, cut between characters.
+fn shortened(reason: &str) -> &str {
+    let end = reason.len().min(CLOSE_REASON_BYTES_MAX);
+    let end = (0..=end).rev().find(|&at| reason.is_char_boundary(at)).unwrap_or_default();
+    &reason[..end]
 }
 
 /// RFC 6455 section 7.4.1: never on the wire, only in our figures.

@@ -4,13 +4,20 @@
 //! the connection. The first command is connect and there is no second one.
 
 use super::Shard;
+use super::ask::{Answer, Ask};
+use super::call::{HistoryQuery, Position};
+use super::mail::{Query, Reply as Word};
+use super::publishing::reject;
+use super::requests::{Asker, Kind};
+use super::welcome::shown_page;
 use crate::channels::NameError;
-use crate::conn::session::Session;
+use crate::conn::session::{Session, Stage};
+use crate::conn::wire::Wire;
 use crate::ids::ConnId;
-use crate::proto::command::Connect;
-use crate::proto::reply::ConnectResult;
+use crate::proto::command::{History, Rpc};
+use crate::proto::reply::{Failure, HistoryResult, RpcResult};
 use crate::proto::{Command, Disconnect, Reject, Reply, Request};
-use crate::ws::Opcode;
+use std::sync::Arc;
 
 /// Why a command is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,37 +41,33 @@ impl From<Disconnect> for Refused {
 impl From<NameError> for Refused {
     fn from(error: NameError) -> Self {
         match error {
-            NameError::Empty => Self::Disconnect(Disconnect::BadRequest),
-            NameError::TooLong | NameError::Malformed => Self::Reject(Reject::BadRequest),
-            NameError::Unknown => Self::Reject(Reject::UnknownChannel),
+            NameError::Empty => Disconnect::BadRequest.into(),
+            NameError::Unknown => Reject::UnknownChannel.into(),
+            NameError::TooLong | NameError::Malformed => Reject::BadRequest.into(),
         }
     }
 }
 
 impl Shard {
     pub(super) fn command(&mut self, id: ConnId, command: Command<'_>) -> Result<(), Disconnect> {
-        let is_connected = self.session(id).is_some_and(|session| session.is_connected);
-        let is_connect = matches!(command.request, Request::Connect(_));
-        if is_connected == is_connect {
-            return Err(Disconnect::BadRequest);
-        }
-        let served = match command.request {
-            Request::Pong => return if self.pong(id) { Ok(()) } else { Err(Disconnect::BadRequest) },
-            Request::Connect(request) => self.connect(id, command.id, &request),
-            Request::Subscribe(request) => self.subscribe(id, command.id, &request),
-            Request::Unsubscribe(request) => self.unsubscribe(id, command.id, &request),
-            Request::Publish(request) => self.publish(id, command.id, &request),
-            Request::Presence(request) => self.presence(id, command.id, &request.channel),
-            Request::PresenceStats(request) => self.presence_stats(id, command.id, &request.channel),
-            // Nobody registered a handler; no channel has history.
-            Request::Ping | Request::Rpc(_) | Request::History(_) => Err(Reject::NotAvailable.into()),
-            Request::Send(_) => Err(Disconnect::NotAvailable.into()),
-            // No key is configured that a token could be checked with.
-            Request::Refresh(request) if request.token.is_empty() => Err(Disconnect::BadRequest.into()),
-            Request::SubRefresh(request) if request.token.is_empty() => Err(Reject::BadRequest.into()),
-            Request::Refresh(_) | Request::SubRefresh(_) => Err(Disconnect::InvalidToken.into()),
+        let Some(stage) = self.session(id).map(|session| session.stage) else {
+            return Ok(());
         };
-        match served {
+        let is_connect = matches!(command.request, Request::Connect(_));
+        match stage {
+            Stage::Unknown if !is_connect => return Err(Disconnect::BadRequest),
+            Stage::Connected if is_connect => return Err(Disconnect::BadRequest),
+            Stage::Refused => return Ok(()),
+            Stage::Unknown | Stage::Connecting | Stage::Connected => {}
+        }
+        // A pong is owed, and refusing it would make the refusal an argument.
+        let is_paced =
+            !matches!(command.request, Request::Pong | Request::Connect(_)) && !self.pace_command(id);
+        if is_paced && command.id > 0 {
+            self.reject(id, command.id, Reject::TooManyRequests);
+            return Ok(());
+        }
+        match self.serve(id, &command) {
             Ok(()) => Ok(()),
             Err(Refused::Reject(reject)) => {
                 self.reject(id, command.id, reject);
@@ -74,30 +77,124 @@ impl Shard {
         }
     }
 
-    fn connect(&mut self, id: ConnId, command: u32, request: &Connect<'_>) -> Result<(), Refused> {
-        if !request.token.is_empty() {
-            return Err(Disconnect::InvalidToken.into());
+    fn serve(&mut self, id: ConnId, command: &Command<'_>) -> Result<(), Refused> {
+        match &command.request {
+            Request::Pong if self.pong(id) => Ok(()),
+            Request::Pong => Err(Disconnect::BadRequest.into()),
+            Request::Connect(request) => self.connect(id, command.id, request),
+            Request::Subscribe(request) => self.subscribe(id, command.id, request),
+            Request::Unsubscribe(request) => self.unsubscribe(id, command.id, request),
+            Request::Publish(request) => self.publish(id, command.id, request),
+            Request::Presence(request) => self.presence(id, command.id, &request.channel),
+            Request::PresenceStats(request) => self.presence_stats(id, command.id, &request.channel),
+            Request::History(request) => self.history(id, command.id, request),
+            Request::Rpc(request) => self.rpc(id, command.id, request),
+            Request::Ping => Err(Reject::NotAvailable.into()),
+            // Nobody registered a handler.
+            Request::Send(_) => Err(Disconnect::NotAvailable.into()),
+            Request::Refresh(request) => self.refresh(id, command.id, request),
+            Request::SubRefresh(request) => self.sub_refresh(id, command.id, request),
         }
-        if !self.settings.access.anonymous {
+    }
+
+    fn history(&mut self, id: ConnId, command: u32, request: &History<'_>) -> Result<(), Refused> {
+        let name = &*request.channel;
+        let Some(session) = self.session(id).filter(|_| !name.is_empty()) else {
             return Err(Disconnect::BadRequest.into());
+        };
+        let policy = self.settings.namespaces.resolve(name)?.policy;
+        if !policy.has_history() {
+            return Err(Reject::NotAvailable.into());
         }
-        let Some(session) = self.session_mut(id) else {
-            return Ok(());
-        };
-        session.is_connected = true;
-        let (client, native) = (session.client.text(), session.native_pings);
-        self.stats.sessions += 1;
-        let ping = self.options.ping_interval;
-        let result = ConnectResult {
-            client: std::str::from_utf8(&client).unwrap_or_default(),
-            version: self.options.version,
-            ping_seconds: if native { 0 } else { ping.as_secs_f64().ceil() as u32 },
-            pong: !native && !ping.is_zero(),
-            ..ConnectResult::default()
-        };
-        self.reply(id, command, &Reply::Connect(result));
-        self.start_beats(id);
+        let is_subscriber = self.hub.find(name).is_some_and(|channel| session.find(channel).is_some());
+        let is_allowed = policy.see_history.allows(session.user.is_empty(), is_subscriber);
+        if !is_allowed && !self.settings.access.insecure {
+            return Err(Reject::PermissionDenied.into());
+        }
+        let page_max = i32::try_from(self.settings.limits.history_page_max).unwrap_or(i32::MAX);
+        let limit = if request.limit < 0 { page_max } else { request.limit.min(page_max) };
+        let since = (request.since.as_ref())
+            .map(|since| Position { offset: since.offset, epoch: Arc::from(&*since.epoch) });
+        let query = HistoryQuery { limit, since, reverse: request.reverse };
+        let channel = self.name_of(name);
+        let request = self.open_request(Asker::Client { conn: id, command }, Kind::History)?;
+        self.query(request, &channel, Query::History(query));
         Ok(())
+    }
+
+    fn rpc(&mut self, id: ConnId, command: u32, request: &Rpc<'_>) -> Result<(), Refused> {
+        let method = &*request.method;
+        if method == "ping" && self.settings.rpc_ping {
+            self.reply(id, command, &Reply::Rpc(RpcResult::default()));
+            return Ok(());
+        }
+        if let Some(rest) = method.strip_prefix(CURSOR_METHODS) {
+            return self.cursor_method(id, command, rest, request);
+        }
+        let hooks = &self.settings.hooks;
+        let hook = match method.split_once(':') {
+            Some((namespace, _)) => {
+                let known = hooks.rpc_namespaces.iter().find(|(name, _)| **name == *namespace);
+                // A namespace that nobody configured has no methods, unless there are no hooks at all.
+                match known {
+                    Some((_, hook)) => hook.clone(),
+                    None if hooks.rpc.is_none() && hooks.rpc_namespaces.is_empty() => None,
+                    None => return Err(Reject::MethodNotFound.into()),
+                }
+            }
+            None => hooks.rpc.clone(),
+        };
+        let Some(hook) = hook else {
+            return Err(Reject::NotAvailable.into());
+        };
+        let Some(who) = self.who(id) else { return Ok(()) };
+        let (method, data) = (Box::from(method), Box::from(request.data.bytes()));
+        let request = self.open_request(Asker::Client { conn: id, command }, Kind::Rpc)?;
+        self.ask_control(request, Ask::Rpc { who, hook, method, data });
+        Ok(())
+    }
+
+    /// The engine has answered something that is neither a publication nor a recovery.
+    pub(super) fn answered(&mut self, asker: Asker, word: Word) {
+        match asker {
+            Asker::Client { conn, command } => self.answer_client(conn, command, word),
+            Asker::Call(call) => self.answer_call_with(call, word),
+            Asker::Shard => {}
+        }
+    }
+
+    fn answer_client(&mut self, id: ConnId, command: u32, word: Word) {
+        match word {
+            Word::History { publications, place } => {
+                let Some(codec) = self.session(id).map(|session| session.wire.codec) else { return };
+                shown_page(&publications, codec, |publications| {
+                    let (epoch, offset) = (&*place.epoch, place.offset);
+                    self.reply(id, command, &Reply::History(HistoryResult { publications, epoch, offset }));
+                });
+            }
+            Word::Cursor { place, acknowledged } => self.reply_cursor(id, command, &place, acknowledged),
+            Word::Failed(failure) => self.reject(id, command, reject(failure)),
+            Word::Published(_) | Word::Recovered { .. } | Word::Position(_) | Word::Done => {}
+        }
+    }
+
+    /// A back end has said no, or nothing.
+    pub(super) fn answer_refused(&mut self, id: ConnId, command: u32, answer: Answer) {
+        match answer {
+            Answer::Error { code, message, temporary } => {
+                self.stats.rejects += 1;
+                self.reply(id, command, &Reply::Failure(Failure { code, message: &message, temporary }));
+            }
+            Answer::Disconnect { code, reason } => self.disconnect_with(id, code, &reason),
+            Answer::Connect(_)
+            | Answer::Refresh(_)
+            | Answer::SubRefresh(_)
+            | Answer::Subscribe(_)
+            | Answer::Publish(_)
+            | Answer::Rpc { .. }
+            | Answer::Keys
+            | Answer::Failed => self.reject(id, command, Reject::Internal),
+        }
     }
 
     pub(super) fn reject(&mut self, id: ConnId, command: u32, reject: Reject) {
@@ -106,14 +203,21 @@ impl Shard {
     }
 
     pub(super) fn reply(&mut self, id: ConnId, command: u32, reply: &Reply<'_>) {
-        let Some(codec) = self.session(id).map(|session| session.codec) else {
+        let Some(wire) = self.session(id).map(|session| session.wire) else {
             return;
         };
         let mut text = std::mem::take(&mut self.text);
         text.clear();
-        codec.encode_reply(command, reply, &mut text);
-        self.answer(id, Opcode::Text, &text);
+        wire.codec.encode_reply(command, reply, &mut text);
+        self.answer_message(id, wire, &text);
         self.text = text;
+    }
+
+    /// Appends a message to what the current input answers to `id`.
+    pub(super) fn answer_message(&mut self, id: ConnId, wire: Wire, message: &[u8]) {
+        self.cork_for(id);
+        wire.append(&mut self.cork.bytes, message);
+        self.corked();
     }
 
     pub(super) fn session(&self, id: ConnId) -> Option<&Session> {
@@ -124,3 +228,6 @@ impl Shard {
         self.conns.get_mut(id)?.session_mut()
     }
 }
+
+/// Built-in methods for acknowledgement cursors begin with this.
+pub(super) const CURSOR_METHODS: &str = "ringway.cursor.";

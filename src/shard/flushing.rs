@@ -64,10 +64,14 @@ impl Shard {
         if conn.outbox.is_sending() {
             return;
         }
+        let is_stream = conn.is_stream;
         conn.outbox.take_run(&mut self.nodes, &mut self.gathering.run, GATHER);
         if let Some(payload) = self.gathering.finish() {
             self.stats.sends += 1;
             self.stats.bytes_out += u64::from(payload.len());
+            if is_stream {
+                return self.write_stream(id, &payload);
+            }
             out(Output::Send { conn: id, payload });
         } else {
             self.all_said(id);

@@ -7,6 +7,7 @@ use super::Shard;
 use crate::conn::Phase;
 use crate::conn::head::PartialHead;
 use crate::conn::session::Session;
+use crate::conn::wire::Wire;
 use crate::http::{Head, Refusal, Upgrade};
 use crate::ids::{ClientId, ConnId};
 use crate::limits::{EARLY_BYTES_MAX, HEAD_BYTES_MAX};
@@ -18,8 +19,9 @@ use std::mem;
 enum Route {
     Echo,
     Client {
-        codec: Codec,
+        wire: Wire,
         native_pings: bool,
+        headers: Vec<(Box<str>, Box<str>)>,
     },
     /// Not a WebSocket: the control plane answers.
     Page,
@@ -66,9 +68,12 @@ impl Shard {
         let (head, early) = bytes.split_at_mut(head_len.min(bytes.len()));
         match self.answer_head(id, head) {
             Ok(Route::Echo) => self.upgraded(id, Phase::Echo),
-            Ok(Route::Client { codec, native_pings }) => {
+            Ok(Route::Client { wire, native_pings, headers }) => {
                 let client = ClientId::from_random(self.random.bytes());
-                let session = Session { native_pings, ..Session::new(client, codec) };
+                let mut session = Session { native_pings, ..Session::new(client, wire) };
+                if !headers.is_empty() {
+                    session.profile.get_or_insert_default().headers = Some(headers.into());
+                }
                 self.upgraded(id, Phase::Client(Box::new(session)));
             }
             Ok(Route::Page) => return self.hand_over(id, bytes.to_vec()),
@@ -82,12 +87,10 @@ impl Shard {
     /// Judges the head and, for an upgrade, queues the 101.
     fn answer_head(&mut self, id: ConnId, head: &[u8]) -> Result<Route, Refusal> {
         let head = Head::parse(head)?;
-        let route = match head.path() {
-            "/connection/websocket" => Route::Client {
-                codec: codec(&head)?,
-                native_pings: has_parameter(&head, "cf_ws_frame_ping_pong", "true"),
-            },
-            "/echo" if self.options.echo => Route::Echo,
+        let is_bare = match head.path() {
+            "/connection/websocket" => Some(false),
+            "/connection/uni_websocket" if self.options.uni_websocket => Some(true),
+            "/echo" if self.options.echo => None,
             _ => return self.admit_page(id),
         };
         let upgrade = Upgrade::check(&head)?;
@@ -95,14 +98,26 @@ impl Shard {
             return Err(Refusal::Forbidden);
         }
         self.admit(id)?;
-        let protocol = match route {
-            Route::Client { .. } => subprotocol(&upgrade)?,
-            Route::Echo | Route::Page => None,
+        let protocol = is_bare.and_then(|_| subprotocol(&upgrade));
+        let route = match is_bare {
+            None => Route::Echo,
+            Some(is_bare) => Route::Client {
+                wire: Wire { is_bare, ..Wire::websocket(codec(&head, protocol)) },
+                native_pings: has_parameter(&head, "cf_ws_frame_ping_pong", "true"),
+                headers: self.kept_headers(&head),
+            },
         };
         let response = Payload::new(upgrade.response(protocol));
         self.stats.handshakes += 1;
         self.queue(id, response);
         Ok(route)
+    }
+
+    /// Headers that hooks forward to back ends, or that name the user.
+    fn kept_headers(&self, head: &Head<'_>) -> Vec<(Box<str>, Box<str>)> {
+        let names = self.settings.hooks.headers.iter().chain(&self.settings.access.user_id_header);
+        let kept = names.filter_map(|name| Some((name.clone(), Box::from(head.header(name)?))));
+        kept.collect()
     }
 
     /// Pages cost a socket as well.
@@ -136,18 +151,20 @@ impl Shard {
     }
 }
 
-/// JSON unless the client insists on something that we do not speak.
-fn codec(head: &Head<'_>) -> Result<Codec, Refusal> {
-    let wants = ["format", "cf_protocol"].iter().any(|name| has_parameter(head, name, "protobuf"));
-    if wants { Err(NO_PROTOBUF) } else { Ok(Codec::Json) }
+/// The subprotocol decides, then the query; JSON without either.
+fn codec(head: &Head<'_>, protocol: Option<&str>) -> Codec {
+    let asks = || ["format", "cf_protocol"].iter().any(|name| has_parameter(head, name, "protobuf"));
+    match protocol {
+        Some(PROTOBUF_PROTOCOL) => Codec::Protobuf,
+        Some(_) => Codec::Json,
+        None if asks() => Codec::Protobuf,
+        None => Codec::Json,
+    }
 }
 
-/// Without any offer the codec is JSON; an offer must be answered with one of its own, or browsers give up.
-fn subprotocol<'a>(upgrade: &Upgrade<'a>) -> Result<Option<&'a str>, Refusal> {
-    match upgrade.protocols().find(|&protocol| protocol == JSON_PROTOCOL) {
-        None if upgrade.protocols().any(|protocol| protocol == PROTOBUF_PROTOCOL) => Err(NO_PROTOBUF),
-        found => Ok(found),
-    }
+/// An offer must be answered with one of its own, or browsers give up.
+fn subprotocol<'a>(upgrade: &Upgrade<'a>) -> Option<&'a str> {
+    upgrade.protocols().find(|&protocol| protocol == JSON_PROTOCOL || protocol == PROTOBUF_PROTOCOL)
 }
 
 fn has_parameter(head: &Head<'_>, name: &str, value: &str) -> bool {
@@ -156,8 +173,5 @@ fn has_parameter(head: &Head<'_>, name: &str, value: &str) -> bool {
 
 const JSON_PROTOCOL: &str = "centrifuge-json";
 const PROTOBUF_PROTOCOL: &str = "centrifuge-protobuf";
-const NO_PROTOBUF: Refusal =
-    Refusal::BadRequest("the Protobuf codec is not available: use JSON, without format=protobuf");
-
 /// Short, because clients spread their attempts themselves.
 pub(super) const RETRY_AFTER_S: u32 = 1;

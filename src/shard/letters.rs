@@ -4,9 +4,8 @@
 //! for: requests to it fail at once, and publications turn into one `Gap` a channel, so that nothing is lost in silence.
 
 use super::Shard;
-use super::mail::Mail;
+use super::mail::{Bulletin, Mail};
 use crate::ids::CoreId;
-use crate::payload::{Parcel, Payload};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -57,12 +56,13 @@ impl Letters {
     }
 
     /// A publication, or word of the gap that it leaves. False if it was dropped.
-    pub(super) fn publication(&mut self, to: CoreId, channel: &Arc<str>, frame: &Parcel) -> bool {
+    pub(super) fn publication(&mut self, to: CoreId, channel: &Arc<str>, bulletin: &Bulletin) -> bool {
         let Some(queue) = self.queues.get_mut(to.index()) else {
             return false;
         };
         if queue.letters.len() < self.count_max {
-            queue.letters.push_back(Mail::Publication { channel: Arc::clone(channel), frame: frame.clone() });
+            let letter = Mail::Publication { channel: Arc::clone(channel), bulletin: bulletin.clone() };
+            queue.letters.push_back(letter);
             return true;
         }
         if queue.gaps.insert(Arc::clone(channel)) {
@@ -96,25 +96,16 @@ impl Shard {
     pub(super) fn opened(&mut self, mail: Mail) {
         self.stats.mail_in += 1;
         match mail {
-            Mail::Link { from, request, channel } => {
-                self.hub.add_remote(&channel, from);
-                self.letters.tell(from, Mail::Linked { request, channel });
-            }
-            Mail::Linked { request, channel } => {
+            Mail::Link { from, request, channel } => self.link(from, request, &channel),
+            Mail::Linked { request, channel, place } => {
                 self.close_request(request);
-                self.linked(&channel);
+                self.linked(&channel, place);
             }
-            Mail::Unlink { from, channel } => self.hub.remove_remote(&channel, from),
-            Mail::Publish { from, request, publish } => {
-                self.put_in_order(&publish.channel, &publish.data, &publish.publisher);
-                self.letters.tell(from, Mail::Published { request });
-            }
-            Mail::Published { request } => self.published(request),
-            Mail::Publication { channel, frame } => {
-                if let Some(channel) = self.hub.find(&channel) {
-                    self.deliver(channel, &Payload::from(frame));
-                }
-            }
+            Mail::Unlink { from, channel } => self.unlinked(from, &channel),
+            Mail::Query { from, request, channel, query } => self.take_query(from, request, &channel, query),
+            Mail::Reply { request, reply } => self.replied(request, reply),
+            Mail::Publication { channel, bulletin } => self.arrived(&channel, &bulletin),
+            Mail::Presence { channel, came, person } => self.relay_presence(&channel, came, &person),
             Mail::Gap { channel } => self.gap(&channel),
             Mail::Census { from, request, channel } => {
                 let people = self.people(&channel);
@@ -143,17 +134,18 @@ mod tests {
 
     #[test]
     fn publications_beyond_the_limit_become_one_gap_for_each_time_that_the_core_was_linked() {
-        let (channel, frame): (Arc<str>, _) = (Arc::from("c"), Parcel::new(b"frame"));
+        let channel: Arc<str> = Arc::from("c");
+        let bulletin = Bulletin { publication: Arc::default(), epoch: None, delta: false, exclude: None };
         let mut letters = Letters::new(1, 1);
-        assert!(letters.publication(TO, &channel, &frame));
+        assert!(letters.publication(TO, &channel, &bulletin));
         for _ in 0..3 {
-            assert!(!letters.publication(TO, &channel, &frame));
+            assert!(!letters.publication(TO, &channel, &bulletin));
             assert_eq!(gap_count(&letters), 1);
         }
         // Whoever the next answer lets in is not there yet when the first gap arrives.
-        letters.tell(TO, Mail::Linked { request: RequestId(0), channel: Arc::clone(&channel) });
+        letters.tell(TO, Mail::Linked { request: RequestId(0), channel: Arc::clone(&channel), place: None });
         for _ in 0..3 {
-            assert!(!letters.publication(TO, &channel, &frame));
+            assert!(!letters.publication(TO, &channel, &bulletin));
             assert_eq!(gap_count(&letters), 2);
         }
     }

@@ -4,89 +4,82 @@
 //! gets nothing twice. A core that has missed publications says so to every subscriber.
 
 use super::Shard;
-use super::mail::Mail;
-use super::requests::Kind;
-use super::subscribing::subscribed;
-use crate::conn::session::SubscriptionState;
-use crate::hub::{Member, Seat};
-use crate::ids::{ChannelId, ConnId};
-use crate::proto::{Push, Reject, Unsubscribed};
+use super::mail::{Mail, Query, Reply, RequestId};
+use super::requests::{Asker, Kind};
+use crate::hub::{Place, Seat};
+use crate::ids::CoreId;
+use crate::proto::{Disconnect, Reject, Unsubscribed};
 use std::sync::Arc;
 
 impl Shard {
     /// The owner must know of this core before the first subscriber here can be promised anything.
-    pub(super) fn ask_for_link(&mut self, id: ConnId, command: u32, channel: ChannelId) {
-        let Some(name) = self.hub.name(channel).map(Arc::clone) else {
+    pub(super) fn ask_for_link(&mut self, name: &Arc<str>) {
+        let Seat::Core(owner) = self.hub.seat(name) else {
             return;
         };
-        let Seat::Core(owner) = self.hub.seat(&name) else {
+        let kind = Kind::Link { channel: Arc::clone(name) };
+        let Ok(request) = self.open_request(Asker::Shard, kind) else {
             return;
         };
-        let kind = Kind::Link { channel: Arc::clone(&name) };
-        let Ok(request) = self.open_request(id, command, kind) else {
-            return;
-        };
-        let letter = Mail::Link { from: self.options.core, request, channel: Arc::clone(&name) };
+        let letter = Mail::Link { from: self.options.core, request, channel: Arc::clone(name) };
         if self.letters.ask(owner, letter).is_err() {
             self.stats.mail_full += 1;
             self.close_request(request);
-            for member in self.hub.link_failed(&name) {
-                self.join_failed(member, channel, &name);
-            }
+            let waiters = self.hub.link_failed(name);
+            self.fail_waiters(name, waiters);
         }
+    }
+
+    /// On the owner: `from` has its first subscriber.
+    pub(super) fn link(&mut self, from: CoreId, request: RequestId, name: &Arc<str>) {
+        // A namespace that has gone meanwhile keeps nothing; the link is as good without.
+        let policy = self.policy_of(name).unwrap_or_default();
+        let channel = self.hub.open(name, &policy);
+        self.hub.add_remote(channel, from);
+        let place = if policy.has_history() { self.stream_place(name).ok() } else { None };
+        self.letters.tell(from, Mail::Linked { request, channel: Arc::clone(name), place });
+        self.note_occupation(channel);
+    }
+
+    pub(super) fn unlinked(&mut self, from: CoreId, name: &Arc<str>) {
+        self.hub.remove_remote(name, from);
+        self.note_vacation(name);
     }
 
     /// The owner has not answered in time. Who waited is told to try again; a late answer finds nobody.
     pub(super) fn link_expired(&mut self, name: &Arc<str>) {
-        let Some((channel, waiters)) = self.hub.give_up(name) else {
-            return;
-        };
-        for member in waiters {
-            self.join_failed(member, channel, name);
-        }
+        let waiters = self.hub.give_up(name).map(|(_, waiters)| waiters);
+        self.fail_waiters(name, waiters.unwrap_or_default());
     }
 
-    fn join_failed(&mut self, member: Member, channel: ChannelId, name: &Arc<str>) {
-        let Some(id) = self.conns.id_of(member.0) else {
-            return;
-        };
-        let Some(subscription) = self.session_mut(id).and_then(|session| session.remove(channel)) else {
-            return;
-        };
-        self.stats.subscriptions -= 1;
-        if let SubscriptionState::Joining { subscribe } = subscription.state {
-            self.reject(id, subscribe, Reject::Internal);
-            self.resume(id, name);
-        }
-    }
-
-    /// The owner has linked us: publications follow, so everyone who waited is in from here on.
-    pub(super) fn linked(&mut self, name: &Arc<str>) {
-        let Some((channel, waiters)) = self.hub.link_up(name) else {
-            return;
-        };
-        // All come in before anyone leaves again, because a channel vanishes with its last member.
-        let joined: Vec<(ConnId, SubscriptionState)> =
-            waiters.into_iter().filter_map(|member| self.admit_waiter(channel, member)).collect();
-        let deserted = joined.is_empty();
-        for (id, state) in joined {
-            if let SubscriptionState::Joining { subscribe } = state {
-                self.reply(id, subscribe, &subscribed());
-                self.resume(id, name);
+    fn fail_waiters(&mut self, name: &Arc<str>, waiters: Vec<u32>) {
+        for slot in waiters {
+            let Some(id) = self.conns.id_of(slot) else { continue };
+            if let Some(join) = self.joins.take(id, name) {
+                self.join_failed(id, *join, Reject::Internal);
             }
         }
-        // Everyone who waited may have gone before the answer came.
-        if deserted && self.hub.unlink_if_deserted(channel) {
-            self.unlink(Arc::clone(name));
-        }
     }
 
-    fn admit_waiter(&mut self, channel: ChannelId, member: Member) -> Option<(ConnId, SubscriptionState)> {
-        let id = self.conns.id_of(member.0)?;
-        let index = self.hub.admit(channel, member);
-        let subscription = self.session_mut(id)?.find_mut(channel)?;
-        let before = std::mem::replace(&mut subscription.state, SubscriptionState::Live { index });
-        Some((id, before))
+    /// The owner has linked us: publications follow, so everyone who waited goes on from here.
+    pub(super) fn linked(&mut self, name: &Arc<str>, place: Option<Place>) {
+        let Some((id, waiters)) = self.hub.link_up(name) else {
+            return;
+        };
+        if let Some(channel) = self.hub.channel_mut(id) {
+            channel.place = place.map(Box::new);
+        }
+        // Held meanwhile, because a channel vanishes with its last member and some may leave again at once.
+        self.hub.hold(id);
+        for slot in waiters {
+            let Some(conn) = self.conns.id_of(slot) else { continue };
+            if let Some(join) = self.joins.take(conn, name) {
+                self.join_linked(conn, id, join);
+            }
+        }
+        if self.hub.release(id) {
+            self.unlink(Arc::clone(name));
+        }
     }
 
     pub(super) fn unlink(&mut self, channel: Arc<str>) {
@@ -97,21 +90,53 @@ impl Shard {
 
     /// This core has missed publications of the channel: its subscribers must hear that they have a gap.
     pub(super) fn gap(&mut self, name: &Arc<str>) {
-        let Some(channel) = self.hub.find(name) else {
+        let Some(id) = self.hub.find(name) else {
             return;
         };
-        let (members, unlink) = self.hub.expel(channel);
-        let farewell = self.frame_push(&Push::unsubscribed(name, Unsubscribed::InsufficientState));
+        self.stats.gaps += 1;
+        // Who is only recovering begins anew with the members, because its answer may lie behind the gap.
+        let (members, unlink) = self.hub.expel(id);
         for member in members {
-            let Some(id) = self.conns.id_of(member.0) else { continue };
-            let Some(session) = self.session_mut(id) else { continue };
-            session.remove(channel);
+            let Some(conn) = self.conns.id_of(member.slot) else { continue };
+            let Some(subscription) = self.session_mut(conn).and_then(|session| session.remove(id)) else {
+                continue;
+            };
             self.stats.subscriptions -= 1;
             self.stats.drops += 1;
-            self.queue(id, farewell.clone());
+            self.left(conn, name, id, &subscription);
+            if subscription.is_server_side {
+                self.disconnect(conn, Disconnect::InsufficientState);
+            } else {
+                self.push_unsubscribed(conn, name, Unsubscribed::InsufficientState);
+            }
         }
         if unlink {
             self.unlink(Arc::clone(name));
+        }
+    }
+
+    /// Now and then every core compares what it has heard with what the owner has said.
+    pub(super) fn check_positions(&mut self) {
+        let places: Vec<Arc<str>> = (self.hub.iter())
+            .filter_map(|id| self.hub.channel(id))
+            .filter(|channel| channel.place.is_some() && !channel.members().is_empty())
+            .map(|channel| Arc::clone(&channel.name))
+            .collect();
+        for name in places {
+            let kind = Kind::Position { channel: Arc::clone(&name) };
+            if let Ok(request) = self.open_request(Asker::Shard, kind) {
+                self.query(request, &name, Query::Position);
+            }
+        }
+    }
+
+    pub(super) fn position_checked(&mut self, name: &Arc<str>, reply: Reply) {
+        let heard = self.hub.find(name).and_then(|id| self.hub.channel(id)?.place.as_deref());
+        // The answer came behind every publication that the owner had sent before it.
+        if let (Some(heard), Reply::Position(place)) = (heard, reply)
+            && *heard != place
+        {
+            self.gap(name);
         }
     }
 }

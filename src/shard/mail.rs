@@ -1,12 +1,13 @@
-//! Letters between cores. Per pair of cores they arrive in the order of posting; that order is what keeps the
-//! publications of a channel in order and behind the answer that linked a core to it.
+//! Letters between cores, and from the control plane. Per pair of cores they arrive in the order of posting; that order
+//! is what keeps the publications of a channel in order and behind the answers that the channel's owner has given.
 
 use super::ask::Answer;
-use super::call::{Call, CallId};
+use super::call::{Call, CallId, Failure, HistoryQuery, Position, Publish};
 use super::settings::Settings;
 use super::stream::{StreamId, StreamInput};
+use crate::hub::Place;
 use crate::ids::{ClientId, CoreId};
-use crate::payload::Parcel;
+use crate::publication::{Person, Publication};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,30 +19,39 @@ pub enum Mail {
         request: RequestId,
         channel: Arc<str>,
     },
-    /// From the owner: publications will follow this letter.
+    /// From the owner: publications will follow this letter. Where its stream stands, if it has one.
     Linked {
         request: RequestId,
         channel: Arc<str>,
+        place: Option<Place>,
     },
     /// To the owner: `from` has lost its last subscriber.
     Unlink {
         from: CoreId,
         channel: Arc<str>,
     },
-    /// To the owner: put this in order and tell everyone.
-    Publish {
+    /// To the owner: something that only the owner can answer.
+    Query {
         from: CoreId,
         request: RequestId,
-        publish: Box<Publish>,
+        channel: Arc<str>,
+        query: Query,
     },
-    /// From the owner: the engine has accepted the publication.
-    Published {
+    /// From the owner: every publication up to this answer is behind us, every later one follows.
+    Reply {
         request: RequestId,
+        reply: Reply,
     },
     /// From the owner: deliver to your subscribers.
     Publication {
         channel: Arc<str>,
-        frame: Parcel,
+        bulletin: Bulletin,
+    },
+    /// To the owner, who passes it on to every core with subscribers: somebody came or went.
+    Presence {
+        channel: Arc<str>,
+        came: bool,
+        person: Arc<Person>,
     },
     /// From the owner: you have missed publications of this channel.
     Gap {
@@ -72,7 +82,7 @@ pub enum Mail {
         stream: StreamId,
         input: StreamInput,
     },
-    /// From the control plane: these hold from now on.
+    /// From the control plane: what holds from now on.
     Settings(Arc<Settings>),
     /// Close every client, spread over `window`, and accept no more.
     Drain {
@@ -84,17 +94,72 @@ pub enum Mail {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(pub u64);
 
+/// What only the owner of a channel can do.
 #[derive(Debug)]
-pub struct Publish {
-    pub channel: Arc<str>,
-    /// Opaque to us, checked by the codec: for JSON one valid document without line breaks.
-    pub data: Box<[u8]>,
-    pub publisher: Person,
+pub enum Query {
+    /// Put this in order and tell everyone.
+    Publish(Box<Publish>),
+    /// What has been published since?
+    Recover(Recover),
+    History(HistoryQuery),
+    /// Where does the stream stand? Asked to find out whether anything was missed.
+    Position,
+    HistoryRemove,
+    /// Where this user has acknowledged up to; `set` moves it.
+    Cursor {
+        user: Box<str>,
+        set: Option<u64>,
+    },
 }
 
-/// A client as others may see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    pub client: ClientId,
-    pub user: Box<str>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recover {
+    /// None: the client has nothing yet.
+    pub since: Option<Position>,
+    pub from: Source,
+}
+
+/// What a joining subscriber is given besides the position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    #[default]
+    Nothing,
+    /// All that it has missed.
+    Stream,
+    /// The latest publication alone.
+    Cache,
+}
+
+#[derive(Debug)]
+pub enum Reply {
+    /// Accepted; the position if the channel keeps a history.
+    Published(Option<Place>),
+    /// `publications`: none if the position is lost.
+    Recovered {
+        place: Place,
+        publications: Option<Vec<Arc<Publication>>>,
+    },
+    History {
+        publications: Vec<Arc<Publication>>,
+        place: Place,
+    },
+    Position(Place),
+    Cursor {
+        place: Place,
+        acknowledged: u64,
+    },
+    Done,
+    Failed(Failure),
+}
+
+/// A publication in order, with what every core needs to deliver it.
+#[derive(Clone, Debug)]
+pub struct Bulletin {
+    pub publication: Arc<Publication>,
+    /// Of the stream that gave it its offset; none without history.
+    pub epoch: Option<Arc<str>>,
+    /// May be delivered as a patch on the one before.
+    pub delta: bool,
+    /// This client does not get it.
+    pub exclude: Option<ClientId>,
 }

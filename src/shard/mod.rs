@@ -8,31 +8,48 @@
 //! protocol), `linking` and `letters` (mail), `beats` (deadlines), `closing`, `flushing`.
 
 pub mod ask;
+mod asking;
 mod beats;
 pub mod call;
 mod calling;
 mod census;
 mod closing;
 mod commands;
+mod connecting;
 mod conns;
+mod cursors;
+mod delivering;
+mod encoding;
+mod entering;
+mod expiring;
 mod flushing;
 mod handshake;
+mod index;
+mod joining;
 mod letters;
 mod linking;
 pub mod mail;
 pub mod memo;
 pub mod options;
+mod ordering;
+mod pacing;
+mod people;
 mod port;
 mod publishing;
 mod random;
 mod rate;
 mod reading;
 mod requests;
+pub mod results;
 pub mod settings;
 pub mod stream;
+mod streaming;
 mod subscribing;
+mod sweeping;
+mod targeting;
 #[cfg(test)]
 mod tests;
+mod welcome;
 mod wheel;
 
 pub use options::ShardOptions;
@@ -41,21 +58,31 @@ pub use settings::Settings;
 
 use crate::conn::outbox::Nodes;
 use crate::conn::{Conn, Phase};
+use crate::delta::Encoder;
 use crate::hub::Hub;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
-use crate::proto::Codec;
 use crate::stats::Stats;
 use crate::time::Moment;
 use crate::ws::{self, Opcode, Pool, ReadOptions, Role};
+use beats::Pings;
+use connecting::Connecting;
 use conns::Conns;
+use expiring::Expiries;
 use flushing::Gathering;
+use index::Index;
+use joining::Joins;
 use letters::Letters;
+use pacing::Paces;
 use random::Random;
-use rate::Rate;
+use rate::{Rate, Rates};
 use requests::Requests;
+use results::Results;
+use std::collections::HashMap;
 use std::sync::Arc;
+use stream::StreamId;
+use sweeping::Sweeps;
 use wheel::Wheel;
 
 pub struct Shard {
@@ -79,12 +106,34 @@ pub struct Shard {
     dirty: Vec<u32>,
     /// Slots whose outbox refused a payload in this turn.
     slow: Vec<u32>,
+    /// Slots that were owed what their codec cannot carry.
+    unfit: Vec<u32>,
+    /// Subscriptions on their way.
+    joins: Joins,
+    /// Connect commands that wait for somebody.
+    connecting: HashMap<ConnId, Box<Connecting>>,
+    /// Connected clients by id, and by user.
+    clients: Index,
+    users: Index,
+    streams: HashMap<StreamId, ConnId>,
+    stream_names: HashMap<ConnId, StreamId>,
+    expiries: Expiries,
+    /// Streams of channels that something will have to be dropped from.
+    sweeps: Sweeps,
+    positions_due: Moment,
+    results: Results,
+    /// Of publications, by channel.
+    rates: Rates,
+    paces: Paces,
+    encoder: Encoder,
+    /// The wall clock as the driver told it: when, and Unix milliseconds.
+    wall: (Moment, i64),
     fired: Vec<u32>,
     outputs: Vec<Output>,
     /// A protocol message while it is encoded.
     text: Vec<u8>,
     /// The ping of the client protocol, framed.
-    ping: Payload,
+    pings: Pings,
     /// The ping of RFC 6455, framed.
     native_ping: Payload,
     is_draining: bool,
@@ -100,10 +149,6 @@ struct Cork {
 
 impl Shard {
     pub fn new(options: ShardOptions, now: Moment) -> Self {
-        let mut ping = Vec::new();
-        let mut text = Vec::new();
-        Codec::Json.encode_ping(&mut text);
-        ws::append_frame(&mut ping, Opcode::Text, &text);
         let mut native_ping = Vec::new();
         ws::append_frame(&mut native_ping, Opcode::Ping, b"");
         let settings = Arc::clone(&options.settings);
@@ -127,10 +172,25 @@ impl Shard {
             cork: Cork::default(),
             dirty: Vec::new(),
             slow: Vec::new(),
+            unfit: Vec::new(),
+            joins: Joins::default(),
+            connecting: HashMap::new(),
+            clients: Index::new(options.hash_seed),
+            users: Index::new(options.hash_seed),
+            streams: HashMap::new(),
+            stream_names: HashMap::new(),
+            expiries: Expiries::default(),
+            sweeps: Sweeps::default(),
+            positions_due: now + settings.patience.position_check,
+            results: Results::default(),
+            rates: Rates::default(),
+            paces: Paces::default(),
+            encoder: Encoder::default(),
+            wall: (now, 0),
             fired: Vec::new(),
             outputs: Vec::new(),
-            text,
-            ping: Payload::new(ping),
+            text: Vec::new(),
+            pings: Pings::default(),
             native_ping: Payload::new(native_ping),
             is_draining: false,
             stats: Stats::default(),
@@ -193,7 +253,13 @@ impl Shard {
         }
         self.fired = fired;
         while let Some(request) = self.requests.expire(now) {
-            self.expired(&request);
+            self.expired(request);
+        }
+        self.expire();
+        self.sweep();
+        if self.positions_due <= now {
+            self.positions_due = now + self.settings.patience.position_check;
+            self.check_positions();
         }
         self.uncork();
         self.cut_slow();
@@ -201,10 +267,16 @@ impl Shard {
 
     /// When `advance` is worth calling next, if nothing else happens.
     pub fn deadline(&self) -> Option<Moment> {
-        match (self.wheel.deadline(), self.requests.deadline()) {
-            (Some(wheel), Some(request)) => Some(wheel.min(request)),
-            (wheel, request) => wheel.or(request),
-        }
+        // Without a stream of another core there is nothing to compare, and a quiet node sleeps.
+        let positions = self.follows_streams().then_some(self.positions_due);
+        let dues = [
+            self.wheel.deadline(),
+            self.requests.deadline(),
+            self.expiries.deadline(),
+            self.sweeps.deadline(),
+            positions,
+        ];
+        dues.into_iter().flatten().min()
     }
 
     /// The figures of this core. Gauges are brought up to date here.
@@ -235,6 +307,10 @@ impl Shard {
     fn answer(&mut self, id: ConnId, opcode: Opcode, payload: &[u8]) {
         self.cork_for(id);
         ws::append_frame(&mut self.cork.bytes, opcode, payload);
+        self.corked();
+    }
+
+    fn corked(&mut self) {
         self.stats.messages_out += 1;
         // Many small commands can ask for large answers: the limit of the queue holds within one input, too.
         if self.cork.bytes.len() >= self.settings.limits.outbox_bytes_max as usize {
@@ -314,11 +390,10 @@ impl Shard {
             );
             for subscription in conn.session().map_or(&[][..], |session| &session.subscriptions) {
                 subscriptions += 1;
-                self.check_subscription(id, *subscription);
+                self.check_subscription_place(id, subscription);
             }
         }
-        let hub_count: usize =
-            self.hub.iter().map(|id| self.hub.members(id).len() + self.hub.waiters(id).len()).sum();
+        let hub_count: usize = self.hub.iter().map(|id| self.hub.members(id).len()).sum();
         assert_eq!(hub_count, subscriptions, "hub and sessions agree on subscriptions");
         assert_eq!(self.stats.subscriptions, subscriptions as u64, "the gauge agrees too");
         assert!(self.cork.conn.is_none(), "nothing stays corked between inputs");

@@ -18,6 +18,7 @@ pub struct ShardOptions {
     /// Sent in the connect result.
     pub version: &'static str,
     pub echo: bool,
+    pub uni_websocket: bool,
     pub close_max: Duration,
     /// Letters that wait here for room in another core's mailbox.
     pub mail_count_max: usize,
@@ -38,6 +39,7 @@ impl ShardOptions {
             hash_seed: 0,
             version: "test",
             echo: true,
+            uni_websocket: true,
             close_max: Duration::from_millis(limits::CLOSE_MS_MAX),
             mail_count_max: limits::MAIL_COUNT_MAX,
             ping_interval: Duration::from_millis(limits::PING_INTERVAL_MS),

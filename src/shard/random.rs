@@ -1,5 +1,7 @@
 //! SplitMix64: small, seeded, good enough for phases and ids, useless for secrets.
 
+use std::sync::Arc;
+
 #[derive(Debug)]
 pub struct Random(u64);
 
@@ -23,5 +25,16 @@ impl Random {
 
     pub fn bytes(&mut self) -> [u8; 16] {
         (u128::from(self.next()) << 64 | u128::from(self.next())).to_ne_bytes()
+    }
+
+    /// Eight letters that tell a stream from the one that was lost before it.
+    pub fn epoch(&mut self) -> Arc<str> {
+        let mut rest = self.next();
+        let letters = (0..8).map(|_| {
+            let letter = b'a' + (rest % 26) as u8;
+            rest /= 26;
+            char::from(letter)
+        });
+        letters.collect::<String>().into()
     }
 }

@@ -1,6 +1,9 @@
 //! A token bucket: so many a second, with one second's worth of burst.
 
 use crate::time::Moment;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub struct Rate {
@@ -29,6 +32,29 @@ impl Rate {
         admitted
     }
 }
+
+/// Rates by name, for names that come and go.
+#[derive(Debug, Default)]
+pub(super) struct Rates {
+    by_name: HashMap<Arc<str>, Rate>,
+}
+
+impl Rates {
+    pub(super) fn admit(&mut self, name: &Arc<str>, per_second: u32, now: Moment) -> bool {
+        if self.by_name.len() >= RATE_COUNT_MAX {
+            // A bucket that nobody used for a second is full, and so is a new one.
+            self.by_name.retain(|_, rate| now.since(rate.filled) < Duration::from_secs(1));
+        }
+        let rate = self.by_name.entry(Arc::clone(name)).or_insert_with(|| Rate::new(per_second, now));
+        if rate.per_second != u64::from(per_second) {
+            *rate = Rate::new(per_second, now);
+        }
+        rate.admit(now)
+    }
+}
+
+/// Rates that are kept before unused ones are looked for.
+const RATE_COUNT_MAX: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,10 @@
 //! Invariant: events are handled in order, and none after the one that ended the connection.
 
 use super::Shard;
+use crate::conn::session::Stage;
 use crate::conn::{Conn, Phase};
 use crate::ids::ConnId;
-use crate::proto::Disconnect;
+use crate::proto::{Codec, Disconnect};
 use crate::ws::{CloseCode, Event, Kind, Opcode, Reader};
 use std::mem;
 
@@ -77,16 +78,17 @@ impl Shard {
                 self.stats.messages_in += 1;
                 self.answer(id, kind.into(), bytes);
             }
-            (Phase::Client(_), Event::Message(Kind::Text, bytes)) => {
+            (Phase::Client(session), Event::Message(kind, bytes)) => {
                 self.stats.messages_in += 1;
-                self.commands(id, bytes);
-            }
-            (Phase::Client(_), Event::Message(Kind::Binary, _)) => {
-                self.close(
-                    id,
-                    Some(CloseCode::UNSUPPORTED_DATA),
-                    "this session speaks JSON in text messages",
-                );
+                match (session.wire.codec, kind) {
+                    (Codec::Json, Kind::Text) | (Codec::Protobuf, Kind::Binary) => self.messages(id, bytes),
+                    (Codec::Json, Kind::Binary) => {
+                        self.speaks(id, "this session speaks JSON in text messages")
+                    }
+                    (Codec::Protobuf, Kind::Text) => {
+                        self.speaks(id, "this session speaks Protobuf in binary messages");
+                    }
+                }
             }
             (Phase::Echo | Phase::Client(_), Event::Ping(bytes)) => self.answer(id, Opcode::Pong, bytes),
             (Phase::Echo, Event::Pong(_)) => {
@@ -110,14 +112,25 @@ impl Shard {
         }
     }
 
-    /// Commands of one message.
-    fn commands(&mut self, id: ConnId, message: &[u8]) {
-        let Some(codec) = self.conns.get(id).and_then(|conn| conn.session()).map(|session| session.codec)
-        else {
+    fn speaks(&mut self, id: ConnId, reason: &str) {
+        self.close(id, Some(CloseCode::UNSUPPORTED_DATA), reason);
+    }
+
+    /// Commands of one message, without the first `skip` of them. Behind a connect command that waits for somebody
+    /// they are kept.
+    pub(super) fn commands(&mut self, id: ConnId, message: &[u8], skip: usize) {
+        let Some(codec) = self.session(id).map(|session| session.wire.codec) else {
             return;
         };
-        for command in codec.decode(message) {
+        if skip == 0
+            && let Err(disconnect) = self.pace_bytes(id, message.len())
+        {
+            return self.disconnect(id, disconnect);
+        }
+        for (at, command) in codec.decode(message).enumerate().skip(skip) {
+            let is_waiting = self.session(id).is_some_and(|session| session.stage == Stage::Connecting);
             let verdict = match command {
+                _ if is_waiting => self.keep_behind(id, message, at),
                 Ok(command) => {
                     self.stats.commands += 1;
                     self.command(id, command)
@@ -127,7 +140,7 @@ impl Shard {
             if let Err(disconnect) = verdict {
                 return self.disconnect(id, disconnect);
             }
-            if self.is_slow(id) || !self.conns.get(id).is_some_and(Conn::is_open) {
+            if is_waiting || self.is_slow(id) || !self.conns.get(id).is_some_and(Conn::is_open) {
                 return;
             }
         }

@@ -1,18 +1,29 @@
-//! Requests that wait for another core, or later for a broker: publish, presence, recovery.
+//! Requests that wait for another core, for the control plane, or later for a broker.
 //! Invariant: every request is answered exactly once, by its answer or by its deadline, whichever comes first.
 
-use super::mail::{Person, RequestId};
+use super::call::CallId;
+use super::mail::RequestId;
 use crate::ids::ConnId;
+use crate::publication::Person;
 use crate::time::Moment;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Request {
-    pub conn: ConnId,
-    /// Id of the command that will be answered.
-    pub command: u32,
+    pub asker: Asker,
     pub kind: Kind,
+}
+
+/// Who hears of the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The command with this id.
+    Client { conn: ConnId, command: u32 },
+    /// The server API.
+    Call(CallId),
+    /// This core itself.
+    Shard,
 }
 
 #[derive(Debug)]
@@ -21,18 +32,49 @@ pub enum Kind {
     Link {
         channel: Arc<str>,
     },
+    /// The owner is asked for what a joining subscriber has missed.
+    Recover {
+        channel: Arc<str>,
+    },
     Publish,
+    History,
+    /// The owner is asked for, or told, an acknowledgement cursor.
+    Cursor,
+    /// The owner is asked whether anything was missed.
+    Position {
+        channel: Arc<str>,
+    },
     Presence(Census),
     PresenceStats(Census),
+    // Of the control plane.
+    /// A back end, or a key that has to be fetched, decides about a connect command.
+    Connect,
+    Refresh,
+    SubRefresh {
+        channel: Arc<str>,
+    },
+    Subscribe {
+        channel: Arc<str>,
+    },
+    PublishHook {
+        channel: Arc<str>,
+        publish: Box<super::call::Publish>,
+    },
+    Rpc,
 }
 
 impl Kind {
     /// What it costs to keep the request open, in publications.
     pub fn weight(&self) -> u16 {
         match self {
-            Self::Link { .. } => 0,
-            Self::Publish => 1,
-            Self::Presence(_) | Self::PresenceStats(_) => 64,
+            Self::Link { .. }
+            | Self::Recover { .. }
+            | Self::Position { .. }
+            | Self::Connect
+            | Self::Refresh => 0,
+            Self::Publish | Self::Cursor | Self::SubRefresh { .. } | Self::Subscribe { .. } => 1,
+            Self::PublishHook { .. } | Self::Rpc => 8,
+            Self::History | Self::Presence(_) | Self::PresenceStats(_) => 64,
         }
     }
 }
@@ -99,7 +141,15 @@ mod tests {
     use super::*;
 
     fn request(command: u32) -> Request {
-        Request { conn: ConnId { slot: 0, generation: 0 }, command, kind: Kind::Publish }
+        let conn = ConnId { slot: 0, generation: 0 };
+        Request { asker: Asker::Client { conn, command }, kind: Kind::Publish }
+    }
+
+    fn command(request: Request) -> u32 {
+        match request.asker {
+            Asker::Client { command, .. } => command,
+            Asker::Call(_) | Asker::Shard => 0,
+        }
     }
 
     #[test]
@@ -107,7 +157,7 @@ mod tests {
         let mut requests = Requests::default();
         let ids: Vec<_> = (0..4).map(|n| requests.open(Moment::from_millis(n), request(n as u32))).collect();
         for at in [2, 0, 3, 1] {
-            assert_eq!(requests.close(ids[at]).map(|request| request.command), Some(at as u32));
+            assert_eq!(requests.close(ids[at]).map(command), Some(at as u32));
             assert!(requests.close(ids[at]).is_none());
         }
         assert_eq!(requests.deadline(), None);
@@ -119,7 +169,7 @@ mod tests {
         requests.open(Moment::from_millis(5), request(1));
         let late = requests.open(Moment::from_millis(9), request(2));
         assert!(requests.expire(Moment::from_millis(4)).is_none());
-        assert_eq!(requests.expire(Moment::from_millis(5)).map(|request| request.command), Some(1));
+        assert_eq!(requests.expire(Moment::from_millis(5)).map(command), Some(1));
         assert_eq!(requests.deadline(), Some(Moment::from_millis(9)));
         assert!(requests.get_mut(late).is_some());
     }

@@ -16,6 +16,7 @@ pub struct Settings {
     pub namespaces: Arc<Namespaces>,
     pub personal: PersonalChannels,
     pub auth: Arc<Auth>,
+    pub hooks: Hooks,
     pub origins: OriginPolicy,
     pub access: Access,
     pub limits: Limits,
@@ -25,6 +26,25 @@ pub struct Settings {
     pub include_server_time: bool,
     /// The built-in RPC method `ping` is answered.
     pub rpc_ping: bool,
+}
+
+/// Which back ends are asked about what; a namespace names those for its channels.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    /// Asked about a connection that brings no token.
+    pub connect: bool,
+    /// Asked when a connection that a hook let in is about to expire.
+    pub refresh: bool,
+    /// For methods of no namespace.
+    pub rpc: Option<Box<str>>,
+    /// For methods that begin with this and a colon.
+    pub rpc_namespaces: Vec<(Box<str>, Option<Box<str>>)>,
+    /// Headers of the upgrade that any hook gets, in lower case.
+    pub headers: Vec<Box<str>>,
+    /// The same for headers that a client emulates in its connect command.
+    pub emulated_headers: Vec<Box<str>>,
+    /// Somebody wants to know of disconnects.
+    pub disconnect: bool,
 }
 
 /// Who is let in without a token or a hook.
@@ -102,6 +122,7 @@ impl Settings {
             namespaces: Arc::new(Namespaces::uniform(Policy::open())),
             personal: PersonalChannels::default(),
             auth: Arc::default(),
+            hooks: Hooks::default(),
             origins: OriginPolicy::SameHost,
             access: Access { anonymous: true, ..Access::default() },
             limits: Limits::default(),

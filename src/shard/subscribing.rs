@@ -1,17 +1,29 @@
-//! Subscribe, unsubscribe, and leaving everything at once.
+//! Subscribe and unsubscribe commands: who may, and what the subscription shall be like.
 //!
 //! Invariant: the reply to subscribe precedes the first push of the channel, the reply to unsubscribe follows the
-//! last. A session and the hub always agree on where a member stands, because every move is written to both here.
+//! last. Commands on a channel that is being joined take their turn behind it.
 
 use super::Shard;
+use super::ask::{Answer, Ask, Subscribed};
+use super::call::Position;
 use super::commands::Refused;
-use crate::conn::session::{Deferred, Subscription, SubscriptionState, Want};
-use crate::hub::{Joined, Member};
-use crate::ids::{ChannelId, ConnId};
+use super::joining::{Deferred, Join, Stage, Want, Why, Wish};
+use super::requests::{Asker, Kind};
+use crate::auth::{Occasion, SubscriptionClaims};
+use crate::channels::{Policy, Resolved};
+use crate::filter::Filter;
+use crate::ids::ConnId;
 use crate::proto::command::{Subscribe, Unsubscribe};
-use crate::proto::reply::SubscribeResult;
 use crate::proto::{Disconnect, Reject, Reply};
 use std::sync::Arc;
+
+/// What decides about a subscribe command.
+enum Verdict {
+    /// It is decided; the claims if it was by token.
+    Allowed(Option<Box<SubscriptionClaims>>),
+    /// A back end decides.
+    Ask(Box<str>),
+}
 
 impl Shard {
     pub(super) fn subscribe(
@@ -20,63 +32,193 @@ impl Shard {
         command: u32,
         request: &Subscribe<'_>,
     ) -> Result<(), Refused> {
-        self.may_subscribe(id, request)?;
-        if self.is_joining(id, &request.channel) {
-            return self.defer(id, command, &request.channel, Want::Subscribe);
+        let name = &*request.channel;
+        self.may_have_one_more(id, name)?;
+        let settings = Arc::clone(&self.settings);
+        let resolved = settings.namespaces.resolve(name)?;
+        let wish = self.wish(id, request, resolved.policy)?;
+        let verdict = self.may_subscribe(id, request, &resolved)?;
+        let mut join = Box::new(Join {
+            name: self.name_of(name),
+            why: Why::Command(command),
+            stage: Stage::Hook,
+            wish,
+            deferred: Vec::new(),
+        });
+        match verdict {
+            Verdict::Ask(hook) => self.ask_subscribe(id, command, hook, request, join),
+            Verdict::Allowed(claims) => {
+                if let Some(claims) = claims {
+                    join.wish.grant_token(*claims);
+                }
+                self.enter(id, join);
+                Ok(())
+            }
         }
-        self.join(id, command, &request.channel);
+    }
+
+    /// Joins now, or after what is under way on the same channel.
+    fn enter(&mut self, id: ConnId, join: Box<Join>) {
+        let Why::Command(command) = join.why else {
+            return self.join(id, join);
+        };
+        if let Some(before) = self.joins.find(id, &join.name) {
+            before.deferred.push(Deferred { command, want: Want::Subscribe(join) });
+        } else {
+            self.join(id, join);
+        }
+    }
+
+    fn may_have_one_more(&mut self, id: ConnId, name: &str) -> Result<(), Refused> {
+        let Some(session) = self.session(id).filter(|_| !name.is_empty()) else {
+            return Err(Disconnect::BadRequest.into());
+        };
+        let count = session.subscriptions.len() + self.joins.count(id);
+        let is_subscribed = self.hub.find(name).is_some_and(|channel| session.find(channel).is_some());
+        let channels_max = self.settings.limits.channels_per_client_max as usize;
+        if let Some(join) = self.joins.find(id, name) {
+            let leaves = matches!(join.deferred.last(), Some(Deferred { want: Want::Unsubscribe, .. }));
+            if !leaves {
+                return Err(Reject::AlreadySubscribed.into());
+            }
+            if join.deferred.len() >= DEFERRED_COUNT_MAX {
+                return Err(Disconnect::TooManyRequests.into());
+            }
+        } else if is_subscribed {
+            return Err(Reject::AlreadySubscribed.into());
+        }
+        if count >= channels_max {
+            return Err(Reject::LimitExceeded.into());
+        }
         Ok(())
     }
 
-    fn join(&mut self, id: ConnId, command: u32, name: &str) {
-        let (channel, joined) = self.hub.join(name, Member(id.slot));
-        let state = match joined {
-            Joined::Live { index } => SubscriptionState::Live { index },
-            Joined::Ask | Joined::Wait => SubscriptionState::Joining { subscribe: command },
-        };
-        if let Some(session) = self.session_mut(id) {
-            session.add(Subscription { channel, state });
-            self.stats.subscriptions += 1;
-        }
-        match joined {
-            Joined::Live { .. } => self.reply(id, command, &subscribed()),
-            Joined::Wait => {}
-            Joined::Ask => self.ask_for_link(id, command, channel),
-        }
-    }
-
-    fn may_subscribe(&self, id: ConnId, request: &Subscribe<'_>) -> Result<(), Refused> {
-        let Some(session) = self.session(id) else {
-            return Err(Disconnect::BadRequest.into());
-        };
-        let name = &*request.channel;
-        if name.is_empty() {
-            return Err(Disconnect::BadRequest.into());
-        }
-        let resolved = self.settings.namespaces.resolve(name)?;
-        let is_subscribed = self.hub.find(name).is_some_and(|channel| session.find(channel).is_some());
-        if session.last_want(name).map_or(is_subscribed, |want| want == Want::Subscribe) {
-            return Err(Reject::AlreadySubscribed.into());
-        }
-        if session.subscriptions.len() >= self.settings.limits.channels_per_client_max as usize {
-            return Err(Reject::LimitExceeded.into());
-        }
+    /// What the client asks for, as far as the namespace grants it.
+    fn wish(&self, id: ConnId, request: &Subscribe<'_>, policy: &Policy) -> Result<Wish, Refused> {
+        let is_anonymous = self.session(id).is_none_or(|session| session.user.is_empty());
+        let insecure = self.settings.access.insecure;
         if request.kind != 0 {
             return Err(Reject::PermissionDenied.into());
         }
-        if !request.delta.is_empty() && request.delta != "fossil" {
+        let delta = match &*request.delta {
+            "" => false,
+            "fossil" => policy.allow_delta_fossil,
+            _ => return Err(Disconnect::BadRequest.into()),
+        };
+        let filter = match &request.tags_filter {
+            None => None,
+            Some(_) if !policy.allow_tags_filter => return Err(Reject::BadRequest.into()),
+            Some(node) => Some(Filter::compile(node).map_err(|_| Reject::BadRequest)?),
+        };
+        // Who subscribes counts as a subscriber of what it subscribes to.
+        let sees_history = insecure || policy.see_history.allows(is_anonymous, true);
+        let sees_presence = insecure || policy.see_presence.allows(is_anonymous, true);
+        Ok(Wish {
+            positioned: policy.is_positioned(
+                request.positioned,
+                request.recoverable || request.recover,
+                sees_history,
+            ),
+            recoverable: policy.is_recoverable(request.recoverable || request.recover, sees_history),
+            join_leave: policy.pushes_join_leave(request.join_leave, sees_presence),
+            // A publication that the filter holds back would leave the next patch without its base.
+            delta: delta && filter.is_none(),
+            numeric: request.flag & Subscribe::FLAG_COMPACTION != 0,
+            filter,
+            since: (request.recover)
+                .then(|| Position { offset: request.offset, epoch: Arc::from(&*request.epoch) }),
+            recovers: request.recover,
+            rejects_unrecovered: request.rejects_unrecovered(),
+            ..Wish::default()
+        })
+    }
+
+    fn may_subscribe(
+        &mut self,
+        id: ConnId,
+        request: &Subscribe<'_>,
+        resolved: &Resolved<'_>,
+    ) -> Result<Verdict, Refused> {
+        if !request.token.is_empty() {
+            let claims =
+                self.check_subscription(id, &request.channel, &request.token, Occasion::Subscribe)?;
+            return Ok(Verdict::Allowed(Some(Box::new(claims))));
+        }
+        let Some(session) = self.session(id) else {
             return Err(Disconnect::BadRequest.into());
-        }
-        if request.tags_filter.is_some() {
-            return Err(Reject::BadRequest.into());
-        }
-        let is_allowed = resolved.allows_user(&session.user)
-            || (!resolved.is_reserved() && resolved.policy.subscribe.allows(session.user.is_empty(), false));
-        // A token cannot be checked without a key, so it opens nothing.
-        if resolved.is_private || !is_allowed || !request.token.is_empty() {
+        };
+        let is_anonymous = session.user.is_empty();
+        if resolved.is_private {
             return Err(Reject::PermissionDenied.into());
         }
+        if resolved.allows_user(&session.user) && !is_anonymous {
+            return Ok(Verdict::Allowed(None));
+        }
+        if let Some(hook) = &resolved.policy.subscribe_proxy {
+            return Ok(Verdict::Ask(hook.clone()));
+        }
+        let is_open = !resolved.is_reserved() && resolved.policy.subscribe.allows(is_anonymous, false);
+        if is_open || self.settings.access.insecure {
+            return Ok(Verdict::Allowed(None));
+        }
+        Err(Reject::PermissionDenied.into())
+    }
+
+    pub(super) fn check_subscription(
+        &mut self,
+        id: ConnId,
+        channel: &str,
+        token: &str,
+        occasion: Occasion,
+    ) -> Result<SubscriptionClaims, Refused> {
+        let now = self.unix_s();
+        let Some(session) = self.session(id) else {
+            return Err(Disconnect::BadRequest.into());
+        };
+        let client = session.client.text();
+        let client = std::str::from_utf8(&client).unwrap_or_default();
+        let claims = self.settings.auth.subscription(token, now);
+        let checked = claims.and_then(|claims| {
+            claims.check(&session.user, channel, client)?;
+            Ok(claims)
+        });
+        checked.map_err(|error| self.refusal(&error, occasion))
+    }
+
+    fn ask_subscribe(
+        &mut self,
+        id: ConnId,
+        command: u32,
+        hook: Box<str>,
+        request: &Subscribe<'_>,
+        join: Box<Join>,
+    ) -> Result<(), Refused> {
+        let Some(who) = self.who(id) else { return Ok(()) };
+        if self.joins.contains(id, &join.name) {
+            // Behind an unsubscribe that waits: asked when its turn comes would be better, but so nothing overtakes.
+            return Err(Reject::TooManyRequests.into());
+        }
+        let channel = Arc::clone(&join.name);
+        let kind = Kind::Subscribe { channel: Arc::clone(&channel) };
+        let asked = self.open_request(Asker::Client { conn: id, command }, kind)?;
+        self.joins.add(id, join);
+        let (token, data) = (Box::from(&*request.token), Box::from(request.data.bytes()));
+        self.ask_control(asked, Ask::Subscribe { who, hook, channel, token, data });
         Ok(())
+    }
+
+    /// The back end has decided about a subscribe command.
+    pub(super) fn subscribe_answered(&mut self, id: ConnId, name: &str, answer: Answer) {
+        let Some(mut join) = self.joins.take(id, name) else {
+            return;
+        };
+        match answer {
+            Answer::Subscribe(granted) => {
+                join.wish.grant(*granted);
+                self.join(id, join);
+            }
+            other => self.join_refused(id, *join, other),
+        }
     }
 
     pub(super) fn unsubscribe(
@@ -88,8 +230,12 @@ impl Shard {
         if request.channel.is_empty() {
             return Err(Disconnect::BadRequest.into());
         }
-        if self.is_joining(id, &request.channel) {
-            return self.defer(id, command, &request.channel, Want::Unsubscribe);
+        if let Some(join) = self.joins.find(id, &request.channel) {
+            if join.deferred.len() >= DEFERRED_COUNT_MAX {
+                return Err(Disconnect::TooManyRequests.into());
+            }
+            join.deferred.push(Deferred { command, want: Want::Unsubscribe });
+            return Ok(());
         }
         // Not being subscribed is fine: an error reply would make the SDK reconnect.
         if let Some(channel) = self.hub.find(&request.channel) {
@@ -99,31 +245,16 @@ impl Shard {
         Ok(())
     }
 
-    fn is_joining(&self, id: ConnId, name: &str) -> bool {
-        let subscription = self.hub.find(name).and_then(|channel| self.session(id)?.find(channel));
-        subscription.is_some_and(|found| matches!(found.state, SubscriptionState::Joining { .. }))
-    }
-
-    /// Commands on a channel whose owner has not answered take their turn behind its answer.
-    fn defer(&mut self, id: ConnId, command: u32, name: &str, want: Want) -> Result<(), Refused> {
-        let Some(session) = self.session_mut(id) else {
-            return Ok(());
-        };
-        if session.deferred.len() >= DEFERRED_COUNT_MAX {
-            return Err(Disconnect::TooManyRequests.into());
-        }
-        session.deferred.push(Deferred { channel: Box::from(name), command, want });
-        Ok(())
-    }
-
-    /// Serves what was deferred, in order, until the owner has to be asked once more.
-    pub(super) fn resume(&mut self, id: ConnId, name: &str) {
-        while !self.is_joining(id, name) {
-            let Some(next) = self.session_mut(id).and_then(|session| session.take_deferred(name)) else {
-                return;
-            };
+    /// Serves what was deferred, in order, until something has to wait once more.
+    pub(super) fn resume(&mut self, id: ConnId, name: &Arc<str>, deferred: Vec<Deferred>) {
+        for next in deferred {
+            // Behind a new join everything waits again.
+            if let Some(before) = self.joins.find(id, name) {
+                before.deferred.push(next);
+                continue;
+            }
             match next.want {
-                Want::Subscribe => self.join(id, next.command, name),
+                Want::Subscribe(join) => self.join(id, join),
                 Want::Unsubscribe => {
                     if let Some(channel) = self.hub.find(name) {
                         self.leave(id, channel);
@@ -133,69 +264,23 @@ impl Shard {
             }
         }
     }
-
-    pub(super) fn leave_all(&mut self, id: ConnId) {
-        while let Some(last) = self.session_mut(id).and_then(|session| session.subscriptions.pop()) {
-            self.depart(id, last);
-        }
-    }
-
-    fn leave(&mut self, id: ConnId, channel: ChannelId) {
-        if let Some(subscription) = self.session_mut(id).and_then(|session| session.remove(channel)) {
-            self.depart(id, subscription);
-        }
-    }
-
-    /// The session has forgotten the subscription; now the hub does.
-    fn depart(&mut self, id: ConnId, subscription: Subscription) {
-        let channel = subscription.channel;
-        self.stats.subscriptions -= 1;
-        let Some(name) = self.hub.name(channel).map(Arc::clone) else {
-            return;
-        };
-        let member = Member(id.slot);
-        let left = match subscription.state {
-            SubscriptionState::Live { index } => {
-                let left = self.hub.leave(channel, member, index);
-                if let Some(moved) = left.moved {
-                    self.moved(moved, channel, index);
-                }
-                left
-            }
-            SubscriptionState::Joining { .. } => {
-                self.hub.stop_waiting(channel, member);
-                return;
-            }
-        };
-        if left.unlink {
-            self.unlink(name);
-        }
-    }
-
-    /// The last member of the array took the place of one that left.
-    fn moved(&mut self, member: Member, channel: ChannelId, index: u32) {
-        let session = self.conns.at_slot(member.0).and_then(|conn| conn.session_mut());
-        if let Some(subscription) = session.and_then(|session| session.find_mut(channel)) {
-            subscription.state = SubscriptionState::Live { index };
-        }
-    }
-
-    pub(super) fn check_subscription(&self, id: ConnId, subscription: Subscription) {
-        let member = Member(id.slot);
-        match subscription.state {
-            SubscriptionState::Live { index } => {
-                let found = self.hub.members(subscription.channel).get(index as usize);
-                assert_eq!(found, Some(&member), "a live subscription stands where it says");
-            }
-            SubscriptionState::Joining { .. } => {
-                assert!(self.hub.waiters(subscription.channel).contains(&member), "a joining one waits");
-            }
-        }
-    }
 }
 
-pub(super) fn subscribed() -> Reply<'static> {
-    Reply::Subscribe(SubscribeResult::default())
+impl Wish {
+    fn grant(&mut self, granted: Subscribed) {
+        self.info = granted.info;
+        self.data = granted.data;
+        self.expire_at = granted.expire_at;
+        self.overrides = granted.overrides;
+    }
+
+    fn grant_token(&mut self, claims: SubscriptionClaims) {
+        self.expire_at = claims.expire_at;
+        self.refreshes_itself = true;
+        self.info = claims.info;
+        self.data = claims.data;
+        self.overrides = claims.overrides;
+    }
 }
 
 /// Changes of mind about channels that are being joined; no client has that many in good faith.

@@ -2,6 +2,7 @@
 //! Invariant: unknown keys are skipped, `null` is absent, a repeated key is an error; nothing is copied but strings
 //! that hold an escape.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -9,10 +10,10 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::depth;
-use super::field::FromObject;
+use super::field::{self, FromObject};
 use crate::limits::JSON_DEPTH_MAX;
 use crate::proto::codec::Malformed;
-use crate::proto::command::{Command, Request};
+use crate::proto::command::{Command, Connect, Emulation, Request};
 
 /// Nesting of a whole command: `{"publish":{"data":` opens two objects around the embedded data.
 const COMMAND_DEPTH_MAX: u32 = JSON_DEPTH_MAX + 2;
@@ -44,6 +45,42 @@ pub(in crate::proto) fn command(line: &[u8]) -> Result<Command<'_>, Malformed> {
         Some(request) => Ok(Command { id, request }),
         None => Err(Malformed::NoRequest),
     }
+}
+
+/// The body of a connect command alone, as transports begin that carry nothing else from the client.
+pub(in crate::proto) fn connect(text: &[u8]) -> Result<Connect<'_>, Malformed> {
+    body(text)
+}
+
+pub(in crate::proto) fn emulation(text: &[u8]) -> Result<Emulation<'_>, Malformed> {
+    let EmulationBody { session, node, data } = body(text)?;
+    let data = match data {
+        Cow::Borrowed(data) => Cow::Borrowed(data.as_bytes()),
+        Cow::Owned(data) => Cow::Owned(data.into_bytes()),
+    };
+    Ok(Emulation { session, node, data })
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct EmulationBody<'a> {
+    #[serde(borrow, deserialize_with = "field::text")]
+    session: Cow<'a, str>,
+    #[serde(borrow, deserialize_with = "field::text")]
+    node: Cow<'a, str>,
+    /// A string that holds the commands.
+    #[serde(borrow, deserialize_with = "field::text")]
+    data: Cow<'a, str>,
+}
+
+fn body<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Malformed> {
+    if text.trim_ascii().is_empty() {
+        return Err(Malformed::Empty);
+    }
+    if !depth::within(text, COMMAND_DEPTH_MAX) {
+        return Err(Malformed::TooDeep);
+    }
+    serde_json::from_slice::<FromObject<T>>(text).map(|object| object.0).map_err(|_| Malformed::Syntax)
 }
 
 /// Whether `text` is one JSON value that may be embedded.

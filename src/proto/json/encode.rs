@@ -2,21 +2,18 @@
 //! Invariant: zero values stay out, except those that clients read without looking: they are the `_always` calls.
 
 use super::object::{Object, object};
-use crate::proto::push::Push;
+use crate::proto::push::{Push, Subject};
 use crate::proto::reply::{
-    ClientInfo, ConnectResult, HistoryResult, Publication, RefreshResult, Reply, SubRefreshResult,
-    SubscribeResult,
+    ClientInfo, ConnectResult, Data, Failure, HistoryResult, Publication, RefreshResult, Reply,
+    SubRefreshResult, SubscribeResult,
 };
 
 pub(in crate::proto) fn reply(id: u32, reply: &Reply<'_>, out: &mut Vec<u8>) {
     object(out, |message| {
         message.number("id", id);
         match reply {
-            Reply::Error(reject) => message.object("error", |error| {
-                error.number("code", reject.code());
-                error.text("message", reject.message());
-                error.flag("temporary", reject.temporary());
-            }),
+            Reply::Error(reject) => message.object("error", |to| failure(&Failure::from(*reject), to)),
+            Reply::Failure(custom) => message.object("error", |to| failure(custom, to)),
             Reply::Connect(result) => message.object("connect", |to| connect_result(result, to)),
             Reply::Subscribe(result) => message.object("subscribe", |to| subscribe_result(result, to)),
             Reply::Unsubscribe => message.object("unsubscribe", |_| ()),
@@ -40,22 +37,28 @@ pub(in crate::proto) fn reply(id: u32, reply: &Reply<'_>, out: &mut Vec<u8>) {
     });
 }
 
-pub(in crate::proto) fn push(push: &Push<'_>, out: &mut Vec<u8>) {
-    object(out, |message| message.object("push", |to| push_body(push, to)));
+pub(in crate::proto) fn push(push: &Push<'_>, is_bare: bool, out: &mut Vec<u8>) {
+    object(out, |message| {
+        if is_bare {
+            push_body(push, message);
+        } else {
+            message.object("push", |to| push_body(push, to));
+        }
+    });
 }
 
 fn push_body(push: &Push<'_>, to: &mut Object<'_>) {
     match push {
         Push::Publication { channel, publication: body } => {
-            to.text("channel", channel);
+            subject(*channel, to);
             to.object("pub", |to| publication(body, to));
         }
         Push::Join { channel, info } => {
-            to.text("channel", channel);
+            subject(*channel, to);
             to.object("join", |to| to.object("info", |to| client_info(info, to)));
         }
         Push::Leave { channel, info } => {
-            to.text("channel", channel);
+            subject(*channel, to);
             to.object("leave", |to| to.object("info", |to| client_info(info, to)));
         }
         Push::Unsubscribe { channel, code, reason } => {
@@ -87,6 +90,19 @@ fn push_body(push: &Push<'_>, to: &mut Object<'_>) {
             to.number("ttl", *ttl_seconds);
         }),
     }
+}
+
+fn subject(subject: Subject<'_>, to: &mut Object<'_>) {
+    match subject {
+        Subject::Name(name) => to.text("channel", name),
+        Subject::Id(id) => to.number("id", id.get()),
+    }
+}
+
+fn failure(failure: &Failure<'_>, to: &mut Object<'_>) {
+    to.number("code", failure.code);
+    to.text("message", failure.message);
+    to.flag("temporary", failure.temporary);
 }
 
 fn connect_result(result: &ConnectResult<'_>, to: &mut Object<'_>) {
@@ -123,6 +139,9 @@ fn subscribe_result(result: &SubscribeResult<'_>, to: &mut Object<'_>) {
     to.raw("data", result.data);
     to.flag("was_recovering", result.was_recovering);
     to.flag("delta", result.delta);
+    if let Some(id) = result.id {
+        to.number("id", id.get());
+    }
 }
 
 fn history_result(result: &HistoryResult<'_>, to: &mut Object<'_>) {
@@ -144,7 +163,10 @@ fn sub_refresh_result(result: SubRefreshResult, to: &mut Object<'_>) {
 }
 
 fn publication(publication: &Publication<'_>, to: &mut Object<'_>) {
-    to.raw("data", publication.data);
+    match publication.data {
+        Data::Embedded(raw) => to.raw("data", raw),
+        Data::Text(text) => to.text("data", text),
+    }
     if let Some(info) = &publication.info {
         to.object("info", |to| client_info(info, to));
     }

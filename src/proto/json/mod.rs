@@ -11,6 +11,6 @@ mod object;
 #[cfg(test)]
 mod tests;
 
-pub(super) use decode::{check, command, split, trim};
+pub(super) use decode::{check, command, connect, emulation, split, trim};
 pub(super) use encode::{push, reply};
 pub use object::Object;

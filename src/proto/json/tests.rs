@@ -357,7 +357,7 @@ fn connect_replies_as_documented() {
         reply(1, &Reply::Connect(result)),
         r#"{"id":1,"connect":{"client":"0e1c","version":"6.9.1 OSS","ping":25,"pong":true}}"#
     );
-    let publications = [Publication { data: raw(r#"{"n":8}"#), offset: 8, ..Publication::default() }];
+    let publications = [Publication { data: raw(r#"{"n":8}"#).into(), offset: 8, ..Publication::default() }];
     let sub = SubscribeResult {
         recoverable: true,
         positioned: true,
@@ -399,8 +399,8 @@ fn subscribe_replies_as_documented() {
         r#"{"id":2,"subscribe":{"recoverable":true,"epoch":"aBcD","offset":12,"positioned":true}}"#
     );
     let publications = [
-        Publication { data: raw("1"), offset: 41, info: Some(INFO), ..Publication::default() },
-        Publication { data: raw("2"), offset: 42, ..Publication::default() },
+        Publication { data: raw("1").into(), offset: 41, info: Some(INFO), ..Publication::default() },
+        Publication { data: raw("2").into(), offset: 42, ..Publication::default() },
     ];
     let result = SubscribeResult {
         expires: true,
@@ -431,7 +431,7 @@ fn presence_is_keyed_by_client() {
 
 #[test]
 fn the_other_results_carry_their_fields() {
-    let publications = [Publication { data: raw("1"), offset: 2, ..Publication::default() }];
+    let publications = [Publication { data: raw("1").into(), offset: 2, ..Publication::default() }];
     for (result, line) in [
         (
             Reply::History(HistoryResult { publications: &publications, epoch: "e", offset: u64::MAX }),
@@ -455,7 +455,7 @@ fn the_other_results_carry_their_fields() {
 
 #[test]
 fn pushes_read_as_documented() {
-    let publication = Publication { data: raw(r#"{"x":1}"#), offset: 13, ..Publication::default() };
+    let publication = Publication { data: raw(r#"{"x":1}"#).into(), offset: 13, ..Publication::default() };
     let whole = Publication {
         info: Some(INFO),
         tags: &[("a", "1"), ("b", "2")],
@@ -467,19 +467,19 @@ fn pushes_read_as_documented() {
     };
     for (value, line) in [
         (
-            Push::Publication { channel: "news", publication },
+            Push::Publication { channel: "news".into(), publication },
             r#"{"push":{"channel":"news","pub":{"data":{"x":1},"offset":13}}}"#,
         ),
         (
-            Push::Publication { channel: "news:*", publication: whole },
+            Push::Publication { channel: "news:*".into(), publication: whole },
             r#"{"push":{"channel":"news:*","pub":{"data":{"x":1},"info":{"user":"7","client":"2f9c","conn_info":{"a":1}},"offset":13,"tags":{"a":"1","b":"2"},"delta":true,"time":6,"channel":"news:1","epoch":"e"}}}"#,
         ),
         (
-            Push::Join { channel: "c", info: INFO },
+            Push::Join { channel: "c".into(), info: INFO },
             r#"{"push":{"channel":"c","join":{"info":{"user":"7","client":"2f9c","conn_info":{"a":1}}}}}"#,
         ),
         (
-            Push::Leave { channel: "c", info: ClientInfo::default() },
+            Push::Leave { channel: "c".into(), info: ClientInfo::default() },
             r#"{"push":{"channel":"c","leave":{"info":{"user":"","client":""}}}}"#,
         ),
         (
@@ -600,8 +600,8 @@ proptest! {
         let info = ClientInfo { user: &user, client: &client, ..ClientInfo::default() };
         let tags = [(key.as_str(), user.as_str())];
         let publication =
-            Publication { data: raw(&text), offset, info: Some(info), tags: &tags, ..Publication::default() };
-        let line = push(&Push::Publication { channel: &channel, publication });
+            Publication { data: raw(&text).into(), offset, info: Some(info), tags: &tags, ..Publication::default() };
+        let line = push(&Push::Publication { channel: channel.as_str().into(), publication });
         let mut expected = json!({"data": data, "info": {"user": user, "client": client}, "tags": {key: user}});
         if offset != 0 {
             expected["offset"] = offset.into();
@@ -652,9 +652,12 @@ fn cost_of_a_publish() {
     let begin = crate::sys::clock::now();
     for _ in 0..ROUNDS {
         out.clear();
-        let publication =
-            Publication { data: raw(r#"{"text":"hello"}"#), info: Some(INFO), ..Publication::default() };
-        Codec::Json.encode_push(&Push::Publication { channel: "chat:room-42", publication }, &mut out);
+        let publication = Publication {
+            data: raw(r#"{"text":"hello"}"#).into(),
+            info: Some(INFO),
+            ..Publication::default()
+        };
+        Codec::Json.encode_push(&Push::Publication { channel: "chat:room-42".into(), publication }, &mut out);
         std::hint::black_box(&out);
     }
     eprintln!("encode its push: {:?}", crate::sys::clock::now().since(begin) / ROUNDS);
