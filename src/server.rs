@@ -9,15 +9,16 @@ use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
 use crate::control::{
     self, ApiAccess, Control, ControlError, ControlOptions, Cores, ErrorMode, Handover, Lifecycle, Line,
-    NodeView, Phase, StreamOptions,
+    Live, LiveSettings, NodeView, Phase, Reload, StreamOptions,
 };
 use crate::driver::{Admissions, Core, NotReady, Roll, Station};
 use crate::fatal::Fatal;
+use crate::http::OriginPolicy;
 use crate::ids::CoreId;
 use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT, STREAM_COUNT_MAX, SURPLUS_DESCRIPTOR_COUNT};
-use crate::shard::ShardOptions;
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
+use crate::shard::{Settings, ShardOptions};
 use crate::stats::Published;
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
 use crate::sys::rlimit::{LOCKED_MEMORY_BYTES_MIN, Limit};
@@ -26,25 +27,31 @@ use crossbeam_channel::{Receiver, bounded};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Runs until a signal ends it.
-pub fn run(config: &Config, warnings: &[Warning]) -> Result<(), Fatal> {
+mod reloading;
+
+use reloading::Reloading;
+pub use reloading::Sources;
+
+/// Runs until a signal ends it. Without `sources` nothing can be read again.
+pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> Result<(), Fatal> {
     let features = probe::probe().map_err(Fatal::Ring)?;
     let descriptors = rlimit::raise_descriptors().unwrap_or_else(|_| rlimit::descriptors());
     let locked = rlimit::raise_locked_memory().unwrap_or_else(|_| rlimit::locked_memory());
     if locked.soft < LOCKED_MEMORY_BYTES_MIN {
         return Err(Fatal::LockedMemory { have_bytes: locked.soft, need_bytes: LOCKED_MEMORY_BYTES_MIN });
     }
-    let admissions = Arc::new(admissions(config, descriptors)?);
+    let (admissions, room) = admissions(config, descriptors)?;
+    let admissions = Arc::new(admissions);
     let listen = config.listen.public;
     let public = socket::reserve(listen).map_err(|source| Fatal::listen(listen, source))?;
 
     let node = Node::new(config).map_err(|source| Fatal::Control { cause: source.to_string() })?;
     let lifecycle = Arc::clone(&node.lifecycle);
     let (roll, ended) = Roll::new(config.cores.len() as u16);
-    let (control, cores) = node.start(config, public, &admissions, &roll)?;
+    let (control, cores) = node.start(config, public, &admissions, &roll, sources, room)?;
     let facts = BannerFacts {
         public,
         internal: control.internal,
@@ -122,17 +129,21 @@ impl Node {
         public: SocketAddr,
         admissions: &Arc<Admissions>,
         roll: &Roll,
+        sources: Option<Sources>,
+        room: u32,
     ) -> Result<(Control, Vec<Core>), Fatal> {
         let Self { mailboxes, inboxes, handovers: (to_control, handovers), .. } = self;
         let Self { memos: (to_desk, memos), published, lifecycle, .. } = self;
+        let settings = Arc::new(config.settings()?);
+        let (access, origins) = (Live::new(api_access(config)), Live::new(settings.origins.clone()));
         let options = ControlOptions {
             internal: config.listen.internal,
             pages: config.routes.pages,
             stop_max: config.shutdown.timeout,
             version: env!("CARGO_PKG_VERSION"),
-            streams: stream_options(config, admissions)?,
+            streams: stream_options(config, admissions, &origins),
             name: node_name(public),
-            api: api_access(config),
+            api: access.clone(),
             api_external: config.http_api.external,
         };
         let view = NodeView {
@@ -143,7 +154,14 @@ impl Node {
         };
         let stop = drain(mailboxes.clone(), config.shutdown.drain_window);
         let hash_seed = entropy::seed();
-        let line = Line { cores: Cores::new(mailboxes.clone(), hash_seed), memos };
+        let line_cores = Cores::new(mailboxes.clone(), hash_seed);
+        let live = LiveSettings::new(Arc::clone(&settings), Arc::clone(&line_cores));
+        let reload = sources.map(|sources| {
+            let (running, admissions) = (Mutex::new(config.clone()), Arc::clone(admissions));
+            let reloading = Reloading { sources, running, live, admissions, room, access, origins };
+            Reload::new(Box::new(move || reloading.reload()))
+        });
+        let line = Line { cores: line_cores, memos, reload };
         let control = control::spawn(options, view, handovers, line, stop).map_err(control_fatal)?;
 
         let (ready, started) = bounded(config.cores.len());
@@ -153,7 +171,7 @@ impl Node {
             let station = Station {
                 cpu,
                 listen: public,
-                shard: shard_options(config, CoreId(index as u16), hash_seed)?,
+                shard: shard_options(config, CoreId(index as u16), hash_seed, Arc::clone(&settings)),
                 mail,
                 cores: mailboxes.clone(),
                 control: to_control.clone(),
@@ -208,8 +226,8 @@ fn drain(mailboxes: Vec<Mailbox<Mail>>, window: Duration) -> impl Fn() + Send + 
     }
 }
 
-fn shard_options(config: &Config, core: CoreId, hash_seed: u64) -> Result<ShardOptions, Fatal> {
-    Ok(ShardOptions {
+fn shard_options(config: &Config, core: CoreId, hash_seed: u64, settings: Arc<Settings>) -> ShardOptions {
+    ShardOptions {
         core,
         core_count: config.cores.len() as u16,
         seed: entropy::seed(),
@@ -221,34 +239,42 @@ fn shard_options(config: &Config, core: CoreId, hash_seed: u64) -> Result<ShardO
         mail_count_max: MAIL_COUNT_MAX,
         ping_interval: config.client.ping_interval,
         pong_max: config.client.pong_timeout,
-        settings: Arc::new(config.settings()?),
-    })
+        settings,
+    }
 }
 
-fn stream_options(config: &Config, admissions: &Arc<Admissions>) -> Result<StreamOptions, Fatal> {
+fn stream_options(
+    config: &Config,
+    admissions: &Arc<Admissions>,
+    origins: &Live<OriginPolicy>,
+) -> StreamOptions {
     let transports = &config.transports;
-    Ok(StreamOptions {
+    StreamOptions {
         http_stream: transports.http_stream,
         sse: transports.sse,
         uni_http_stream: transports.uni_http_stream,
         uni_sse: transports.uni_sse,
         count_max: STREAM_COUNT_MAX,
-        origins: Arc::new(config.settings()?.origins),
+        origins: origins.clone(),
         headers: Arc::default(),
         places: Arc::<Admissions>::clone(admissions),
-    })
+    }
 }
 
-/// The configured limit, or as many as descriptors allow.
-fn admissions(config: &Config, descriptors: Limit) -> Result<Admissions, Fatal> {
+/// The configured limit, or as many as descriptors allow; and how many that are.
+fn admissions(config: &Config, descriptors: Limit) -> Result<(Admissions, u32), Fatal> {
     let room = descriptors.soft.saturating_sub(RESERVED_DESCRIPTOR_COUNT);
     if room == 0 {
         return Err(Fatal::Descriptors { have: descriptors.soft, need: RESERVED_DESCRIPTOR_COUNT });
     }
     let room = u32::try_from(room).unwrap_or(u32::MAX);
-    let limit =
-        if config.client.connection_limit == 0 { room } else { config.client.connection_limit.min(room) };
-    Ok(Admissions::new(limit, room.saturating_add(SURPLUS_DESCRIPTOR_COUNT)))
+    let admissions =
+        Admissions::new(connection_limit(config, room), room.saturating_add(SURPLUS_DESCRIPTOR_COUNT));
+    Ok((admissions, room))
+}
+
+fn connection_limit(config: &Config, room: u32) -> u32 {
+    if config.client.connection_limit == 0 { room } else { config.client.connection_limit.min(room) }
 }
 
 /// Tells a waiting script where we listen: written beside and renamed, so that nobody reads half a line.

@@ -9,7 +9,7 @@ pub mod paint;
 
 use crate::config::Config;
 use crate::fatal::Fatal;
-use crate::server;
+use crate::server::{self, Sources};
 use crate::sys::probe::kernel_release;
 use check_config::CheckConfigArguments;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -70,8 +70,9 @@ pub fn command() -> clap::Command {
 
 fn serve(arguments: ServeArguments) -> Result<(), Fatal> {
     let ServeArguments { config, ready_file, flags } = arguments;
-    let (config, warnings) = Config::load(config.as_deref(), environment(), flags)?;
-    server::run(&Config { ready_file, ..config }, &warnings)
+    let (loaded, warnings) = Config::load(config.as_deref(), environment(), flags.iter().cloned())?;
+    let sources = config.map(|file| Sources { file, flags });
+    server::run(&Config { ready_file, ..loaded }, &warnings, sources)
 }
 
 fn version() -> String {
@@ -94,7 +95,7 @@ fn verdict(done: Result<(), Fatal>) -> ExitCode {
 }
 
 /// Variables that are not UTF-8 cannot be ours.
-fn environment() -> impl Iterator<Item = (String, String)> {
+pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

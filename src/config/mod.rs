@@ -36,6 +36,8 @@ pub use warning::Warning;
 
 use crate::fatal::Fatal;
 use crate::sys::affinity;
+use option::Change;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Everything that the server is told at start.
@@ -122,12 +124,44 @@ impl Config {
 
     /// Options whose new value needs another start.
     pub fn restarts(&self, new: &Self) -> Vec<&'static str> {
+        self.differing(new).filter(|entry| entry.change == Change::Restart).map(|entry| entry.key).collect()
+    }
+
+    /// Options and items of lists whose value differs.
+    pub fn changes(&self, new: &Self) -> Vec<String> {
+        let mut changed: Vec<String> = self.differing(new).map(|entry| entry.key.to_owned()).collect();
         let (mut ours, mut theirs) = (self.clone(), new.clone());
-        let differs = |entry: &&option::Entry| {
-            entry.change == option::Change::Restart
-                && entry.field.show(&mut ours) != entry.field.show(&mut theirs)
+        for list in table::lists() {
+            let (before, after) = (list.differences(&mut ours), list.differences(&mut theirs));
+            let names: BTreeSet<&String> = before.iter().chain(&after).map(|(name, _)| name).collect();
+            let of = |items: &[(String, _)], name| items.iter().find(|(found, _)| found == name).cloned();
+            for name in names {
+                let (before, after): (Option<Item>, Option<Item>) = (of(&before, name), of(&after, name));
+                if before != after {
+                    changed.push(format!("{}.{name}", list.key()));
+                }
+            }
+        }
+        changed
+    }
+
+    /// This configuration as far as it can be in force without another start: the rest is as in `running`.
+    pub fn keeping(mut self, running: &Self) -> Result<Self, Vec<String>> {
+        let (mut running, cores) = (running.clone(), running.cores.clone());
+        for entry in table::options().filter(|entry| entry.change == Change::Restart) {
+            let carried = entry.field.carry(&mut running, &mut self, &cores);
+            carried.map_err(|unfit| vec![format!("`{}` must be {}", entry.key, unfit.0)])?;
+        }
+        let broken = relations::relations(&self);
+        let waits = |broken: relations::Broken| {
+            format!("`{}` must be {}, as long as the node is not started again", broken.key, broken.relation)
         };
-        table::options().filter(differs).map(|entry| entry.key).collect()
+        if broken.is_empty() { Ok(self) } else { Err(broken.into_iter().map(waits).collect()) }
+    }
+
+    fn differing(&self, new: &Self) -> impl Iterator<Item = &'static option::Entry> {
+        let (mut ours, mut theirs) = (self.clone(), new.clone());
+        table::options().filter(move |entry| !entry.field.is_same(&mut ours, &mut theirs))
     }
 
     /// Whether a hook of that kind (`subscribe_proxy`, ...) and name can be asked: nothing configures one yet, and a
@@ -144,6 +178,9 @@ impl Config {
         config
     }
 }
+
+/// A name, and the options of it that are not at their default.
+type Item = (String, Vec<(&'static str, String)>);
 
 /// A process always has a CPU to run on; when the kernel does not say which, the first will do.
 fn allowed_cores() -> Vec<usize> {

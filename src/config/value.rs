@@ -185,6 +185,33 @@ impl<C> Field<C> {
         }
     }
 
+    /// Whether both have the same value in this place.
+    pub fn is_same(&self, one: &mut C, other: &mut C) -> bool {
+        match *self {
+            Self::Secret { place } => place(one) == place(other),
+            Self::Switch { .. }
+            | Self::Duration { .. }
+            | Self::Count { .. }
+            | Self::Address { .. }
+            | Self::Patterns { .. }
+            | Self::Text { .. }
+            | Self::Choice { .. }
+            | Self::Words { .. }
+            | Self::Cores { .. }
+            | Self::Driver { .. } => self.show(one) == self.show(other),
+        }
+    }
+
+    /// Takes over the value of `from`.
+    pub fn carry(&self, from: &mut C, to: &mut C, allowed: &[usize]) -> Result<(), Unfit> {
+        if let Self::Secret { place } = *self {
+            *place(to) = place(from).clone();
+            return Ok(());
+        }
+        let value = self.show(from);
+        self.assign(to, &value, allowed)
+    }
+
     /// Completes the sentence "it must be ...".
     pub fn expectation(&self) -> String {
         match *self {

@@ -13,9 +13,12 @@ mod inlet;
 mod internal;
 pub mod jwks;
 mod lifecycle;
+mod live;
+mod live_settings;
 mod metrics;
 mod pages;
 mod process;
+mod reload;
 mod replay;
 mod routes;
 mod signals;
@@ -28,6 +31,9 @@ pub use api::{ApiAccess, ErrorMode};
 pub use cores::{Cores, MemoInbox};
 pub use handover::Handover;
 pub use lifecycle::{Lifecycle, Phase};
+pub use live::Live;
+pub use live_settings::LiveSettings;
+pub use reload::{Reload, Report};
 pub use streams::{Places, StreamOptions};
 
 use crate::stats::Published;
@@ -38,6 +44,7 @@ use cores::{Desks, Memos};
 use handover::Handovers;
 use http::{Bounds, Server, Traffic};
 use metrics::Metrics;
+use reload::ReloadFigures;
 use routes::Site;
 use signals::Signals;
 use std::io;
@@ -66,7 +73,7 @@ pub struct ControlOptions {
     /// Of this node among others.
     pub name: String,
     /// Who may call the server API.
-    pub api: ApiAccess,
+    pub api: Live<ApiAccess>,
     /// Serves the server API on the public port, too.
     pub api_external: bool,
 }
@@ -88,6 +95,8 @@ pub struct NodeView {
 pub struct Line {
     pub cores: Arc<Cores>,
     pub memos: MemoInbox,
+    /// None: there is no file that could be read again.
+    pub reload: Option<Arc<Reload>>,
 }
 
 #[derive(Debug, Error)]
@@ -156,8 +165,11 @@ fn spawn_bounded(
             view.published.clone(),
             Arc::clone(&lifecycle),
         );
-        let metrics =
+        let mut metrics =
             Metrics::new(view.clone(), options.version, Arc::clone(&traffic)).with(streams.figures());
+        if let Some(reload) = &line.reload {
+            metrics = metrics.with(ReloadFigures(Arc::clone(reload)));
+        }
         let facts = NodeFacts {
             uid: api::uuid(),
             name: options.name,
@@ -172,7 +184,7 @@ fn spawn_bounded(
             cores: line.cores,
             memos: Memos::new(line.memos).map_err(ControlError::Reactor)?,
             streams: Arc::clone(&streams),
-            signals: Signals::new().map_err(ControlError::Reactor)?,
+            signals: Signals::new(line.reload).map_err(ControlError::Reactor)?,
             public: Server::new(
                 Arc::new(Site::new(routes::public(options.pages, streams.routes()), external)),
                 bounds,

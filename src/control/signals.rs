@@ -1,10 +1,12 @@
-//! SIGTERM and SIGINT: the first begins a drain, the second ends the process at once, and so does a drain that takes too long.
+//! SIGHUP reads the configuration again. SIGTERM and SIGINT: the first begins a drain, the second ends the process at once, and so does a drain that takes too long.
 //! Invariant: from the first signal on, the process ends within `stop_max`, whatever the cores do.
 
 use super::lifecycle::{Lifecycle, Phase};
+use super::reload::Reload;
 use std::io::{self, Write};
 use std::pin::pin;
 use std::process::exit;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,18 +16,41 @@ use tokio::time::{Instant, sleep};
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// None: nothing can be reloaded, and SIGHUP ends the process, as when a terminal closes.
+    hangup: Option<(Signal, Arc<Reload>)>,
+}
+
+/// What a signal asks for.
+enum Wish {
+    Stop(SignalKind),
+    Reload(Arc<Reload>),
 }
 
 impl Signals {
-    /// From here on the two signals no longer end the process by themselves. Needs the reactor's context.
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    /// From here on the signals no longer end the process by themselves. Needs the reactor's context.
+    pub(super) fn new(reload: Option<Arc<Reload>>) -> io::Result<Self> {
+        let hangup = match reload {
+            Some(reload) => Some((signal(SignalKind::hangup())?, reload)),
+            None => None,
+        };
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hangup })
     }
 
-    async fn next(&mut self) -> SignalKind {
+    async fn next(&mut self) -> Wish {
+        let hangup = async {
+            match &mut self.hangup {
+                Some((signal, reload)) => {
+                    signal.recv().await;
+                    Arc::clone(reload)
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.terminate.recv() => SignalKind::terminate(),
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => Wish::Stop(SignalKind::terminate()),
+            _ = self.interrupt.recv() => Wish::Stop(SignalKind::interrupt()),
+            reload = hangup => Wish::Reload(reload),
         }
     }
 }
@@ -38,7 +63,10 @@ pub(super) async fn run(
     stop_max: Duration,
     stop: impl FnOnce() + Send + 'static,
 ) -> std::convert::Infallible {
-    signals.next().await;
+    while let Wish::Reload(reload) = signals.next().await {
+        // It counts and reports itself; a stop need not wait for it.
+        tokio::spawn(reload.spawn());
+    }
     lifecycle.set_draining();
     say("draining; a second signal ends at once");
     let begun = Instant::now();
@@ -50,7 +78,9 @@ pub(super) async fn run(
     phase.send_replace(Phase::Draining);
     loop {
         tokio::select! {
-            signal = signals.next() => {
+            wish = signals.next() => {
+                // It is too late for another configuration.
+                let Wish::Stop(signal) = wish else { continue };
                 if begun.elapsed() < ECHO_MAX {
                     continue;
                 }

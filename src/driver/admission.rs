@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Debug)]
 pub struct Admissions {
     count: AtomicU32,
-    limit: u32,
+    limit: AtomicU32,
     ceiling: u32,
 }
 
@@ -15,13 +15,13 @@ impl Admissions {
     /// Beyond `limit` sockets are surplus: they live until they have been refused. Of those there is an end as well,
     /// because who says nothing is not refused for a while: at `ceiling`.
     pub const fn new(limit: u32, ceiling: u32) -> Self {
-        Self { count: AtomicU32::new(0), limit, ceiling }
+        Self { count: AtomicU32::new(0), limit: AtomicU32::new(limit), ceiling }
     }
 
     /// Counts a socket in. None: it has to be closed at once.
     pub fn enter(&self) -> Option<Admission> {
         let before = self.count.fetch_add(1, Ordering::Relaxed);
-        if before < self.limit {
+        if before < self.limit.load(Ordering::Relaxed) {
             Some(Admission::Welcome)
         } else if before < self.ceiling {
             Some(Admission::Surplus)
@@ -29,6 +29,11 @@ impl Admissions {
             self.leave();
             None
         }
+    }
+
+    /// From here on; whoever is in stays in.
+    pub fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     pub fn leave(&self) {
@@ -68,6 +73,16 @@ mod tests {
         assert_eq!(admissions.enter(), Some(Admission::Surplus));
         admissions.leave();
         admissions.leave();
+        assert_eq!(admissions.enter(), Some(Admission::Welcome));
+    }
+
+    #[test]
+    fn a_lower_limit_holds_for_those_who_come() {
+        let admissions = Admissions::new(2, 4);
+        admissions.enter();
+        admissions.set_limit(1);
+        assert_eq!(admissions.enter(), Some(Admission::Surplus));
+        admissions.set_limit(3);
         assert_eq!(admissions.enter(), Some(Admission::Welcome));
     }
 }

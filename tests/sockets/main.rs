@@ -23,5 +23,6 @@ mod drain;
 mod idleness;
 mod pings;
 mod promotion;
+mod reload;
 mod sends;
 mod slowness;

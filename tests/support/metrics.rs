@@ -24,6 +24,14 @@ impl Metrics {
         values.iter().sum()
     }
 
+    /// A figure of the node with all of its labels, without prefix.
+    #[track_caller]
+    pub fn labelled(&self, name: &str) -> u64 {
+        let values = self.values(&format!("ringway_{name} "));
+        assert_eq!(values.len(), 1, "ringway_{name}");
+        values[0]
+    }
+
     /// Connections closed with this code.
     pub fn closes(&self, code: u16) -> u64 {
         self.values(&format!("ringway_closes_total{{code=\"{code}\"")).iter().sum()

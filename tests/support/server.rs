@@ -27,7 +27,12 @@ impl Server {
     }
 
     pub fn start_on(cores: usize, config: &str) -> Self {
-        Self::launch(cores, config, Command::new(env!("CARGO_BIN_EXE_ringway")))
+        Self::launch(cores, Some(config), Command::new(env!("CARGO_BIN_EXE_ringway")))
+    }
+
+    /// In development mode, without a file.
+    pub fn develop() -> Self {
+        Self::launch(1, None, Command::new(env!("CARGO_BIN_EXE_ringway")))
     }
 
     /// On one core, with so many descriptors and no way to more.
@@ -35,21 +40,24 @@ impl Server {
         let mut command = Command::new("sh");
         let limit = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
         command.args(["-c", &limit, env!("CARGO_BIN_EXE_ringway")]);
-        Self::launch(1, config, command)
+        Self::launch(1, Some(config), command)
     }
 
-    fn launch(cores: usize, config: &str, mut command: Command) -> Self {
+    fn launch(cores: usize, config: Option<&str>, mut command: Command) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("server-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).unwrap();
         let [file, ready, log] = ["config.toml", "ready.json", "log"].map(|name| folder.join(name));
-        let listen = "[listen]\npublic = \"127.0.0.1:0\"\ninternal = \"127.0.0.1:0\"\n";
-        fs::write(&file, format!("cores = {cores}\n{listen}{config}")).unwrap();
+        let cores = cores.to_string();
+        let local = "127.0.0.1:0";
+        command.args(["serve", "--cores", &cores, "--listen", local, "--internal", local]);
+        if let Some(config) = config {
+            fs::write(&file, config).unwrap();
+            command.arg("--config").arg(&file);
+        }
         let output = fs::File::create(&log).unwrap();
         let mut child = command
-            .args(["serve", "--config"])
-            .arg(&file)
             .arg("--ready-file")
             .arg(&ready)
             .stdin(Stdio::null())
@@ -120,6 +128,18 @@ impl Server {
             descriptor_count(self.pid()) <= self.idle_descriptor_count
         });
         assert_eq!(self.metrics().figure("panics_total"), 0, "peer bytes tripped an assertion");
+    }
+
+    /// Replaces the configuration file, all at once, for the next reload.
+    pub fn rewrite(&self, config: &str) {
+        let draft = self.folder.join("draft");
+        fs::write(&draft, config).unwrap();
+        fs::rename(&draft, self.folder.join("config.toml")).unwrap();
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap()
     }
 
     /// Sends a signal.

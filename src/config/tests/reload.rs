@@ -54,3 +54,26 @@ fn secrets_come_from_files_and_are_never_shown() {
     let gone = super::refused(&format!("[http_api]\nkey_file = \"{path_text}\"\n"));
     assert!(gone[0].contains("`http_api.key_file`") && gone[0].contains("can be read"), "{gone:?}");
 }
+
+#[test]
+fn what_waits_for_the_next_start_is_kept_and_must_fit_what_is_new() {
+    let running = accepted("[client]\nping_interval = \"30s\"\n");
+    let kept = accepted("[client]\nping_interval = \"40s\"\nchannel_limit = 9\n").keeping(&running).unwrap();
+    assert_eq!((kept.client.ping_interval.as_secs(), kept.client.channel_limit), (30, 9));
+    // Together they would do; but the store is not open.
+    let durable = "[store]\npath = \"data\"\n[channel.without_namespace]\nhistory_size = 1\nhistory_ttl = \"1m\"\ndurable = true\n";
+    let refused = accepted(durable).keeping(&running).unwrap_err();
+    assert_eq!(refused.len(), 1);
+    assert!(refused[0].starts_with("`channel.without_namespace.durable` must be false"), "{refused:?}");
+}
+
+#[test]
+fn changes_are_named_down_to_the_namespace() {
+    let chat = "[[channel.namespaces]]\nname = \"chat\"\n";
+    let old = accepted(&format!("[http_api]\nkey = \"a\"\n{chat}[[channel.namespaces]]\nname = \"same\"\n"));
+    let new = accepted(&format!(
+        "[http_api]\nkey = \"b\"\n{chat}presence = true\n[[channel.namespaces]]\nname = \"same\"\n[[channel.namespaces]]\nname = \"more\"\n"
+    ));
+    assert_eq!(old.changes(&new), ["http_api.key", "channel.namespaces.chat", "channel.namespaces.more"]);
+    assert!(new.changes(&new).is_empty());
+}

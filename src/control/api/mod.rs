@@ -26,26 +26,27 @@ pub(super) use node::NodeFacts;
 pub(super) use serve::owns;
 
 use super::cores::Cores;
+use super::live::Live;
 use error::ApiError;
 use hyper::body::Bytes;
 use method::Method;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// Shared by all connections that speak to it.
 #[derive(Debug)]
 pub(super) struct Api {
     cores: Arc<Cores>,
-    access: RwLock<Arc<ApiAccess>>,
+    access: Live<ApiAccess>,
     facts: NodeFacts,
 }
 
 impl Api {
-    pub(super) fn new(cores: Arc<Cores>, access: ApiAccess, facts: NodeFacts) -> Arc<Self> {
-        Arc::new(Self { cores, access: RwLock::new(Arc::new(access)), facts })
+    pub(super) fn new(cores: Arc<Cores>, access: Live<ApiAccess>, facts: NodeFacts) -> Arc<Self> {
+        Arc::new(Self { cores, access, facts })
     }
 
     fn access(&self) -> Arc<ApiAccess> {
-        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+        self.access.get()
     }
 
     /// Does what a method says and appends its result, one JSON object. After an error the tail of `out` is worthless.

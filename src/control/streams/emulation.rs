@@ -36,7 +36,7 @@ impl Streams {
             refusal.into_response()
         };
         let (head, body) = request.into_parts();
-        let cross = match Cross::check(&self.options.origins, &head.headers) {
+        let cross = match Cross::check(&self.options.origins.get(), &head.headers) {
             Ok(cross) => cross,
             Err(refusal) => return refuse(refusal),
         };

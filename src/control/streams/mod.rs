@@ -19,6 +19,7 @@ pub use places::Places;
 
 use super::cores::Cores;
 use super::lifecycle::Lifecycle;
+use super::live::Live;
 use crate::http::OriginPolicy;
 use crate::ids::ClientId;
 use crate::shard::stream::StreamKind;
@@ -40,7 +41,7 @@ pub struct StreamOptions {
     pub uni_sse: bool,
     /// Streams open at one time. Beyond: 503.
     pub count_max: u32,
-    pub origins: Arc<OriginPolicy>,
+    pub origins: Live<OriginPolicy>,
     /// Request headers that hooks get, in lower case.
     pub headers: Arc<[Box<str>]>,
     /// What a stream shares with the sockets of the cores: the limit of connections.

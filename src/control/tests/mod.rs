@@ -9,7 +9,7 @@ mod signals;
 mod streams;
 
 use super::http::Bounds;
-use super::{ApiAccess, Control, ControlOptions, Cores, Handover, Lifecycle, Line, NodeView, spawn_bounded};
+use super::{Control, ControlOptions, Cores, Handover, Lifecycle, Line, Live, NodeView, spawn_bounded};
 use crate::stats::{Published, Stats};
 use crate::sys::mailbox::{Mailbox, mailbox};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -107,7 +107,7 @@ fn options(stop_max: Duration) -> ControlOptions {
         version: "1.2.3",
         streams: streams::options(),
         name: String::from("node"),
-        api: ApiAccess::default(),
+        api: Live::default(),
         api_external: false,
     }
 }
@@ -179,5 +179,5 @@ fn get(address: SocketAddr, path: &str) -> Response {
 /// A line to no core at all.
 fn no_cores() -> Line {
     let (_, memos) = mailbox(1).unwrap();
-    Line { cores: Cores::new(Vec::new(), 0), memos }
+    Line { cores: Cores::new(Vec::new(), 0), memos, reload: None }
 }

@@ -1,6 +1,7 @@
 //! HTTP streams and event streams against a core that the test plays: its mailbox is read here, its memos written here.
 
 use super::{Client, Node, PATIENCE, Response};
+use crate::control::Live;
 use crate::control::http::Bounds;
 use crate::control::{ControlOptions, Cores, Line, Places, StreamOptions};
 use crate::http::OriginPolicy;
@@ -41,7 +42,7 @@ pub(super) fn options() -> StreamOptions {
         uni_http_stream: true,
         uni_sse: true,
         count_max: 100,
-        origins: Arc::new(OriginPolicy::new(&[String::from("https://good.com")]).unwrap()),
+        origins: Live::new(OriginPolicy::new(&[String::from("https://good.com")]).unwrap()),
         headers: [Box::from("x-user")].into(),
         places: Arc::new(Room(AtomicI64::new(100))),
     }
@@ -62,7 +63,7 @@ impl Stage {
     fn with(streams: StreamOptions, bounds: Bounds, mail_count_max: usize) -> Self {
         let (mailboxes, cores) = (0..2).map(|_| mailbox(mail_count_max).unwrap()).unzip();
         let (memos, inbox) = mailbox(1024).unwrap();
-        let line = Line { cores: Cores::new(mailboxes, 0), memos: inbox };
+        let line = Line { cores: Cores::new(mailboxes, 0), memos: inbox, reload: None };
         let options = ControlOptions { streams, ..super::options(PATIENCE) };
         let node = Node::with(bounds, options, line);
         node.lifecycle.set_ready();
