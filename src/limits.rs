@@ -193,8 +193,8 @@ pub const STORE_SWEEP_CHANNELS_MAX: usize = 256;
 pub const STORE_SWEEP_COUNT_MAX: usize = 1024;
 /// Records that one order takes away itself; the sweep does the rest.
 pub const STORE_TRIM_COUNT_MAX: u64 = 64;
-/// Cursors of a channel: all of them are loaded at once. Beyond: refused.
-pub const STORE_CURSOR_COUNT_MAX: u32 = 64 * 1024;
+/// Cursors of a channel, as many as its stream in memory takes: all of them are loaded at once. Beyond: refused.
+pub const STORE_CURSOR_COUNT_MAX: u32 = 100_000;
 /// Idempotency keys of a channel that are loaded, the newest ones.
 pub const STORE_KEY_COUNT_MAX: usize = 64 * 1024;
 /// Between two attempts to open a database that failed.

@@ -165,6 +165,12 @@ impl Shelf {
             .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= limits::STORE_SPACE_BYTES_MIN)
     }
 
+    /// As if the last commit had been reported as failed.
+    #[cfg(test)]
+    pub(super) const fn doubt(&mut self) {
+        self.last -= 1;
+    }
+
     /// Moves everything out of the journal, as the database does when it has much of it.
     #[cfg(test)]
     pub(super) fn write_out(&self) {

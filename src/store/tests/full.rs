@@ -85,6 +85,33 @@ fn child() {
     owner.close();
 }
 
+/// What a disk that is full again and again may do: the group is reported as failed, and is there after all.
+#[test]
+fn a_failed_commit_that_reached_the_disk_is_taken_back() {
+    let key = || (keys::Table::Cursors, b"12345678ann".to_vec());
+    let change = |value: Option<&[u8]>| shelf::Changes::from([(key(), value.map(<[u8]>::to_vec))]);
+    for undo in [Some(change(Some(b"before"))), Some(change(None)), None] {
+        let folder = Folder::new();
+        let mut shelf = Shelf::open(&folder.store(), Commit::Disk, |_| {}).unwrap();
+        shelf.commit(&change(Some(b"before"))).unwrap();
+        shelf.commit(&change(Some(b"failed"))).unwrap();
+        shelf.doubt();
+        shelf.reopen(undo.as_ref()).unwrap();
+        let value = shelf.get(keys::Table::Cursors, &key().1).unwrap().map(|value| value.to_vec());
+        let Some(undo) = undo else {
+            assert_ne!(shelf.era(), 0, "what cannot be taken back voids the positions");
+            continue;
+        };
+        assert_eq!(shelf.era(), 0);
+        assert_eq!(Some(&value), undo.get(&key()));
+        shelf.close().unwrap();
+        let shelf = Shelf::open(&folder.store(), Commit::Disk, |_| {}).unwrap();
+        assert_eq!(shelf.era(), 0);
+        let again = shelf.get(keys::Table::Cursors, &key().1).unwrap().map(|value| value.to_vec());
+        assert_eq!(again, value);
+    }
+}
+
 fn large(ticket: Ticket, offset: u64) -> Order {
     let publication = Arc::new(bulky(offset));
     Order::Append {
