@@ -6,6 +6,7 @@
 //! Knows no clock, no socket and no session: the time comes in, and fetching a key set is somebody else's work.
 
 mod algorithm;
+mod anatomy;
 mod claims;
 mod endpoint;
 mod error;
@@ -22,6 +23,7 @@ mod secret;
 mod tests;
 
 pub use algorithm::Algorithm;
+pub use anatomy::Anatomy;
 pub use claims::{ConnectionClaims, Grant, Overrides, SubscriptionClaims, TokenId, TokenName};
 pub use endpoint::Endpoint;
 pub use error::{Flaw, Occasion, TokenError, Verdict};

@@ -6,6 +6,7 @@ mod check_config;
 mod doctor;
 mod flags;
 pub mod paint;
+mod token;
 
 use crate::config::Config;
 use crate::fatal::Fatal;
@@ -18,6 +19,7 @@ use flags::ServeArguments;
 use paint::Paint;
 use std::io::Write as _;
 use std::process::ExitCode;
+use token::TokenArguments;
 
 /// Ringway: a real-time edge server for Linux, one pinned io_uring executor per core.
 #[derive(Debug, Parser)]
@@ -36,6 +38,9 @@ enum Command {
     Doctor(DoctorArguments),
     /// Check a configuration, and print what differs from the defaults
     CheckConfig(CheckConfigArguments),
+    /// Make a token for a client, or check one
+    #[command(after_help = token::EXAMPLES)]
+    Token(Box<TokenArguments>),
     /// Print the version, the commit and the running kernel
     Version,
 }
@@ -46,8 +51,9 @@ Examples:
   ringway serve --config /etc/ringway.toml     run it
   ringway check-config /etc/ringway.toml       before a restart
   ringway doctor                               before ten thousand connections
+  ringway token --user 42                      a token that a client can connect with
 
-Exit status: 0 stopped in order, 1 the doctor found a failure, 2 the configuration or the command line is wrong, \
+Exit status: 0 stopped in order, 1 the doctor found a failure or a token is refused, 2 the configuration or the command line is wrong, \
 3 and up something that the machine refuses, as the message says.";
 
 /// Runs the command that the process was started with.
@@ -56,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => verdict(serve(*arguments)),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::CheckConfig(arguments) => verdict(check_config::run(&arguments)),
+        Command::Token(arguments) => token::run(*arguments).unwrap_or_else(|fatal| verdict(Err(fatal))),
         Command::Version => {
             say(&format!("{}\n", version()));
             ExitCode::SUCCESS

@@ -6,7 +6,9 @@ fn parse(arguments: &[&str]) -> ServeArguments {
     let line = ["ringway", "serve"].iter().chain(arguments);
     match Arguments::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command {
         Command::Serve(arguments) => *arguments,
-        Command::Doctor(_) | Command::CheckConfig(_) | Command::Version => panic!("not serve"),
+        Command::Doctor(_) | Command::CheckConfig(_) | Command::Token(_) | Command::Version => {
+            panic!("not serve")
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub use table::store::Store;
 pub use table::tokens::{SubscriptionToken, Token};
 pub use table::transports::Transports;
 pub use table::websocket::WebSocket;
-pub use value::{Driver, Shape, show_cores};
+pub use value::{Driver, Shape, parse_duration, show_cores, show_duration};
 pub use warning::Warning;
 
 use crate::fatal::Fatal;

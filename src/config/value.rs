@@ -319,7 +319,7 @@ fn parse_switch(text: &str) -> Option<bool> {
 }
 
 /// A sum of whole numbers, each with a unit: days are the largest, milliseconds the smallest.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = (!rest.is_empty()).then_some(Duration::ZERO)?;
     while !rest.is_empty() {
@@ -334,7 +334,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-fn show_duration(value: Duration) -> String {
+pub fn show_duration(value: Duration) -> String {
     let mut rest_ms = value.as_millis() as u64;
     let mut text = String::new();
     for (name, unit_ms) in DURATION_UNITS {

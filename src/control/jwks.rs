@@ -4,7 +4,7 @@
 //! tokens name keys that nobody has; a failure of any kind keeps the set that was there. Addresses come from
 //! `auth::Endpoint`, which fixed the host; redirects to another are not followed. Knows no token.
 
-use super::client::{Client, RequestBounds, RequestError};
+use super::client::{Client, RequestBounds, RequestError, Roots};
 use crate::auth::{KeySet, KeySetError, KeySets};
 use crate::limits::{
     KEY_SET_ADDRESS_COUNT_MAX, KEY_SET_BYTES_MAX, KEY_SET_FETCH_MS_MAX, KEY_SET_LIFE_MS,
@@ -17,10 +17,12 @@ use axum::http::{HeaderValue, Request, StatusCode};
 use hyper::body::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
+use tokio::runtime::Builder;
 use tokio::sync::{Mutex as Gate, Notify};
 use tokio::time::sleep;
 
@@ -227,6 +229,14 @@ impl Jwks {
     fn addresses(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Arc<Address>>> {
         self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One look at a key set from outside of a running server. The outer error is this machine's.
+pub fn fetch_once(address: &str) -> io::Result<Result<KeySet, FetchError>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let client = Client::new(&Roots::System).map_err(io::Error::other)?;
+    let jwks = Jwks::new(client, JwksBounds::default(), |_| {});
+    Ok(runtime.block_on(jwks.download(address)))
 }
 
 impl Address {
