@@ -112,6 +112,22 @@ pub const KEY_SET_ADDRESS_COUNT_MAX: usize = 256;
 /// Revoked tokens, cut users and blocked users together: some 10 MiB. Beyond: the act is refused.
 pub const REVOCATION_COUNT_MAX: usize = 100_000;
 
+// Deltas. What a pair of publications costs stays in proportion to their lengths, whatever is in them.
+
+/// Bytes compared in the search for a patch, for each byte of base and target. Beyond: the rest is sent as it is.
+pub const DELTA_COMPARED_BYTES_MAX: usize = 8;
+/// Places of the base that are looked at for one place of the target; fossil's own encoder looks at 250.
+pub const DELTA_CANDIDATE_COUNT_MAX: usize = 32;
+/// The table of a core that is kept for the next patch: that of a base of 1 MiB. Beyond: back to the allocator.
+pub const DELTA_SCRATCH_BYTES_KEPT_MAX: usize = 512 * KIB as usize;
+
+// Tag filters. Each is evaluated for every publication of its channel.
+
+/// Conditions and their combinations, and the values of `in` and `nin`. Beyond: error 107.
+pub const FILTER_NODE_COUNT_MAX: u32 = 256;
+/// Keys and values together. Beyond: error 107.
+pub const FILTER_BYTES_MAX: usize = 8 * KIB as usize;
+
 // Streams.
 
 /// Body of a request that opens a stream or carries commands; what `MESSAGE_BYTES_MAX` is to a WebSocket. Beyond: 413.

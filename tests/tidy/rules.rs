@@ -6,7 +6,7 @@ use super::source::{Source, has_word};
 const LAYERS: &[&[&str]] = &[
     &["ids", "limits", "time"],
     &["pages", "payload", "publication", "stats"],
-    &["channels", "history", "http", "proto", "sys", "ws"],
+    &["channels", "delta", "filter", "history", "http", "proto", "sys", "ws"],
     &["auth", "conn", "hub", "store"],
     &["shard"],
     &["fatal"],
@@ -15,8 +15,10 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Imports beside the table: from, to, and why.
-const NEIGHBOURS: &[(&str, &str, &str)] =
-    &[("driver", "control", "a core hands plain HTTP connections over: it knows the form of the hand-over")];
+const NEIGHBOURS: &[(&str, &str, &str)] = &[
+    ("driver", "control", "a core hands plain HTTP connections over: it knows the form of the hand-over"),
+    ("filter", "proto", "a filter is compiled from the conditions of a subscribe command"),
+];
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
