@@ -2,6 +2,7 @@
 //! its own, so that a supervisor can tell them apart.
 //! Invariant: nothing here is caused by a peer, and nothing here happens after the server listens.
 
+use crate::store::StoreError;
 use crate::sys::probe::Refusal;
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +34,8 @@ pub enum Fatal {
     Core { cpu: usize, cause: String },
     #[error("the control plane did not start: {cause}")]
     Control { cause: String },
+    #[error("durable history cannot be kept: {0}")]
+    Store(StoreError),
     #[error("cannot write the ready file {}: {source}", path.display())]
     ReadyFile { path: PathBuf, source: io::Error },
 }
@@ -67,6 +70,7 @@ impl Fatal {
             Self::Core { .. } => 12,
             Self::Control { .. } => 13,
             Self::ReadyFile { .. } => 14,
+            Self::Store(_) => 15,
         }
     }
 
@@ -105,6 +109,7 @@ impl Fatal {
             Self::Cpu { allowed, .. } => {
                 format!("choose among the CPUs {allowed} with --cores, or widen the mask of the process (taskset, cpuset)")
             }
+            Self::Store(error) => error.fix(),
             Self::ReadyFile { path, .. } => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 format!("check that its folder exists and can be written: `ls -ld {}`", folder.map_or_else(|| ".".into(), |folder| folder.display().to_string()))
@@ -139,6 +144,7 @@ mod tests {
             Fatal::Cpu { cpu: 9, allowed: "0-1".to_owned() },
             Fatal::Core { cpu: 1, cause: "reason".to_owned() },
             Fatal::Control { cause: "reason".to_owned() },
+            Fatal::Store(StoreError::Full { path: path.clone() }),
             Fatal::ReadyFile { path, source: source() },
         ]
     }

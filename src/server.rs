@@ -20,6 +20,7 @@ use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
 use crate::shard::{Settings, ShardOptions};
 use crate::stats::Published;
+use crate::store::{Fate, Store, StoreOptions, StoreThread};
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
 use crate::sys::rlimit::{LOCKED_MEMORY_BYTES_MIN, Limit};
 use crate::sys::{entropy, probe, rlimit, socket};
@@ -51,7 +52,8 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     let node = Node::new(config).map_err(|source| Fatal::Control { cause: source.to_string() })?;
     let lifecycle = Arc::clone(&node.lifecycle);
     let (roll, ended) = Roll::new(config.cores.len() as u16);
-    let (control, cores) = node.start(config, public, &admissions, &roll, sources, room)?;
+    let (store, keeper) = open_store(config, &node.mailboxes)?.unzip();
+    let (control, cores) = node.start(config, public, &admissions, &roll, sources, room, store)?;
     let facts = BannerFacts {
         public,
         internal: control.internal,
@@ -70,6 +72,8 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     announce(config, public, control.internal)?;
 
     wait(config, cores, &ended, &lifecycle)?;
+    // Nobody orders anything any more: what was ordered is stored.
+    drop(keeper);
     control.finish();
     Ok(())
 }
@@ -131,6 +135,7 @@ impl Node {
         roll: &Roll,
         sources: Option<Sources>,
         room: u32,
+        store: Option<Store>,
     ) -> Result<(Control, Vec<Core>), Fatal> {
         let Self { mailboxes, inboxes, handovers: (to_control, handovers), .. } = self;
         let Self { memos: (to_desk, memos), published, lifecycle, .. } = self;
@@ -176,6 +181,7 @@ impl Node {
                 cores: mailboxes.clone(),
                 control: to_control.clone(),
                 memos: to_desk.clone(),
+                store: store.clone(),
                 published: published.get(index).map(Arc::clone).unwrap_or_default(),
                 admissions: Arc::clone(admissions),
                 entry: roll.entry(CoreId(index as u16)),
@@ -210,6 +216,27 @@ fn api_access(config: &Config) -> ApiAccess {
     let api = &config.http_api;
     let error_mode = if api.error_mode.is_empty() { ErrorMode::Body } else { ErrorMode::Transport };
     ApiAccess { key: api.key.expose().to_owned(), insecure: api.insecure, error_mode }
+}
+
+/// Durable history, if it is configured.
+fn open_store(config: &Config, mailboxes: &[Mailbox<Mail>]) -> Result<Option<(Store, StoreThread)>, Fatal> {
+    if config.store.path.is_empty() {
+        return Ok(None);
+    }
+    let mailboxes = mailboxes.to_vec();
+    let deliver = move |fate: Fate| {
+        let Some(mailbox) = mailboxes.get(fate.ticket().core.index()) else { return };
+        let mut letter = Mail::Fate(fate);
+        for _ in 0..FATE_ATTEMPT_COUNT_MAX {
+            match mailbox.post(letter) {
+                Ok(()) => return,
+                // A core that is behind catches up; one that has ended never does.
+                Err(returned) => letter = returned,
+            }
+            std::thread::yield_now();
+        }
+    };
+    Store::open(StoreOptions::new(&config.store.path), deliver).map(Some).map_err(Fatal::Store)
 }
 
 /// What the first signal does.
@@ -306,3 +333,5 @@ const API_CLOSED: &str = "ringway: nobody can call the server API: set http_api.
 const HANDOVER_COUNT_MAX: usize = 1024;
 /// Memos of the cores on their way to the control plane; beyond, cores keep them.
 const MEMO_COUNT_MAX: usize = 16 * 1024;
+/// Times that the store offers a fate to a core whose mailbox is full: seconds on any machine.
+const FATE_ATTEMPT_COUNT_MAX: u32 = 10_000_000;

@@ -65,6 +65,7 @@ figures! {
     commands_paced Counter "Commands refused because they came too fast.";
     requests_expired Counter "Requests to other cores or back ends without an answer in time.";
     gaps Counter "Times that subscribers of a channel were told that they have missed something.";
+    store_failures Counter "Orders to the durable store that failed.";
     panics Counter "Connections that a bug of ours cost.";
     sends Counter "Send operations submitted.";
     receives Counter "Receive completions.";

@@ -13,6 +13,7 @@ use crate::limits;
 use crate::payload::Payload;
 use crate::shard::memo::Memo;
 use crate::shard::{Input, Output, Shard};
+use crate::store::{Fate, Order, Store, StoreError};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::mailbox::Mailbox;
 use crate::sys::ring::{Completion, Ring, RingOptions, Shot, Token};
@@ -34,6 +35,8 @@ pub(super) struct Io {
     memos: Mailbox<Memo>,
     /// Memos that found the control plane's mailbox full.
     kept_memos: VecDeque<Memo>,
+    store: Option<Store>,
+    fates: Vec<Fate>,
     pub(super) admissions: Arc<Admissions>,
     pub(super) accepting: Accepting,
     /// The next pause, longer each time in a row.
@@ -75,6 +78,8 @@ impl Io {
             control: station.control.clone(),
             memos: station.memos.clone(),
             kept_memos: VecDeque::new(),
+            store: station.store.clone(),
+            fates: Vec::new(),
             admissions: Arc::clone(&station.admissions),
             accepting: Accepting::Armed,
             accept_pause_ms: limits::ACCEPT_PAUSE_MS_MIN,
@@ -97,6 +102,22 @@ impl Io {
     /// Connections that are gone, for the shard to hear.
     pub(super) fn take_closed(&mut self) -> Vec<ConnId> {
         std::mem::take(&mut self.closed)
+    }
+
+    /// An order that the store does not take has failed.
+    fn order(&mut self, order: Order) {
+        let refused = match &self.store {
+            Some(store) => store.order(order).err(),
+            None => Some(order),
+        };
+        if let Some(ticket) = refused.as_ref().and_then(Order::ticket) {
+            self.fates.push(Fate::Failed { ticket, why: StoreError::Closing });
+        }
+    }
+
+    /// Fates that need no disk.
+    pub(super) fn take_fates(&mut self) -> Vec<Fate> {
+        std::mem::take(&mut self.fates)
     }
 
     /// Posts what waits for the control plane, in order, as far as its mailbox takes it. True if something had to stay.
@@ -144,6 +165,7 @@ impl Io {
                 self.handovers.push((conn, received));
                 self.begin_exit(conn, Exit::HandOver);
             }
+            Output::Order(order) => self.order(order),
             Output::Memo(memo) => self.kept_memos.push_back(memo),
             Output::StopAccepting => self.stop_accepting(),
             Output::Finished => self.is_finished = true,

@@ -19,6 +19,7 @@ use crate::shard::ShardOptions;
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
 use crate::stats::Published;
+use crate::store::Store;
 use crate::sys::mailbox::{Inbox, Mailbox};
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use std::io::{Error, Result};
@@ -36,6 +37,8 @@ pub struct Station {
     pub cores: Vec<Mailbox<Mail>>,
     pub control: Mailbox<Handover>,
     pub memos: Mailbox<Memo>,
+    /// Where durable channels are kept, if any are.
+    pub store: Option<Store>,
     pub published: Arc<Published>,
     pub admissions: Arc<Admissions>,
     pub entry: Entry,

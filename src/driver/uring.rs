@@ -183,8 +183,12 @@ impl Uring {
                 io.carry_out(output);
             });
             let closed = self.io.take_closed();
-            if closed.is_empty() {
+            let fates = self.io.take_fates();
+            if closed.is_empty() && fates.is_empty() {
                 break;
+            }
+            for fate in fates {
+                self.shard.handle(now, Input::Mail(Mail::Fate(fate)));
             }
             for conn in closed {
                 self.shard.handle(now, Input::Closed { conn });

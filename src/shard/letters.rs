@@ -96,7 +96,7 @@ impl Shard {
     pub(super) fn opened(&mut self, mail: Mail) {
         self.stats.mail_in += 1;
         match mail {
-            Mail::Link { from, request, channel } => self.link(from, request, &channel),
+            Mail::Link { from, request, channel } => self.take_link(from, request, &channel),
             Mail::Linked { request, channel, place } => {
                 self.close_request(request);
                 self.linked(&channel, place);
@@ -112,6 +112,7 @@ impl Shard {
                 self.letters.tell(from, Mail::Counted { request, people });
             }
             Mail::Counted { request, people } => self.counted(request, people),
+            Mail::Fate(fate) => self.fated(fate),
             Mail::Call { call, what } => self.called(call, *what),
             Mail::Answer { request, answer } => self.asked(request, *answer),
             Mail::Stream { stream, input } => self.streamed(stream, input),

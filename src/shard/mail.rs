@@ -8,6 +8,7 @@ use super::stream::{StreamId, StreamInput};
 use crate::hub::Place;
 use crate::ids::{ClientId, CoreId};
 use crate::publication::{Person, Publication};
+use crate::store::Fate;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub enum Mail {
         request: RequestId,
         people: Vec<Person>,
     },
+    /// From the store, to an earlier `Output::Order`.
+    Fate(Fate),
     /// From the control plane: answer with `Memo::Answered`.
     Call {
         call: CallId,

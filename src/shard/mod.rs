@@ -19,6 +19,7 @@ mod connecting;
 mod conns;
 mod cursors;
 mod delivering;
+mod durable;
 mod encoding;
 mod entering;
 mod expiring;
@@ -69,6 +70,7 @@ use crate::ws::{self, Opcode, Pool, ReadOptions, Role};
 use beats::Pings;
 use connecting::Connecting;
 use conns::Conns;
+use durable::Vault;
 use expiring::Expiries;
 use flushing::Gathering;
 use index::Index;
@@ -122,6 +124,8 @@ pub struct Shard {
     sweeps: Sweeps,
     positions_due: Moment,
     results: Results,
+    /// What is on its way to and from the disk.
+    vault: Vault,
     /// Of publications, by channel.
     rates: Rates,
     paces: Paces,
@@ -183,6 +187,7 @@ impl Shard {
             sweeps: Sweeps::default(),
             positions_due: now + settings.patience.position_check,
             results: Results::default(),
+            vault: Vault::default(),
             rates: Rates::default(),
             paces: Paces::default(),
             encoder: Encoder::default(),

@@ -190,13 +190,13 @@ pub(super) fn place_of(stream: &Stream) -> Place {
     Place { epoch: Arc::clone(stream.epoch()), offset: stream.top() }
 }
 
-fn keep(policy: &Policy) -> Keep {
+pub(super) fn keep(policy: &Policy) -> Keep {
     // A position that is forgotten before its publications would make them another stream.
     let meta_ttl = policy.history_meta_ttl.max(policy.history_ttl);
     Keep { count_max: policy.history_size, ttl: policy.history_ttl, meta_ttl }
 }
 
-fn numbered(publish: Publish, offset: u64, time_ms: i64) -> Publication {
+pub(super) fn numbered(publish: Publish, offset: u64, time_ms: i64) -> Publication {
     let Publish { data, is_json, publisher, tags, .. } = publish;
     Publication { offset, data, is_json, info: publisher, tags, time_ms }
 }

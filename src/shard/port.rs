@@ -5,6 +5,7 @@ use super::mail::Mail;
 use super::memo::Memo;
 use crate::ids::ConnId;
 use crate::payload::Payload;
+use crate::store::Order;
 
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -44,6 +45,8 @@ pub enum Output {
     HandOver { conn: ConnId, received: Vec<u8> },
     /// For the control plane. It must arrive: a driver keeps it until there is room.
     Memo(Memo),
+    /// For the store, which answers with `Mail::Fate`. Refused: answer with a failure at once.
+    Order(Order),
     /// Stop accepting: the node drains.
     StopAccepting,
     /// The last connection has gone and no more will come.

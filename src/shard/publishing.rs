@@ -99,7 +99,7 @@ impl Shard {
         channel: &Arc<str>,
         publish: Publish,
     ) -> Result<(), Reject> {
-        if self.hub.seat(channel) == Seat::Here && !self.is_loading(channel) {
+        if self.hub.seat(channel) == Seat::Here && !self.is_durable(channel) {
             let result = self.put_in_order(channel, publish);
             self.published(asker, result);
             return Ok(());

@@ -58,6 +58,11 @@ impl Shelf {
     }
 }
 
+/// How long a key is remembered, in milliseconds.
+pub(super) fn life_ms(key: &str) -> u64 {
+    if key.starts_with(EVENT_KEY) { EVENT_MS_MAX } else { RESULT_MS_MAX }
+}
+
 /// Keys of events that back ends publish; a repeated event is recognised for longer than a repeated request.
 pub const EVENT_KEY: &str = "event:";
 

@@ -3,8 +3,7 @@
 //! publication costs nothing here.
 
 use super::Shard;
-use super::mail::{Query, RequestId};
-use crate::ids::{ChannelId, CoreId};
+use crate::ids::ChannelId;
 use crate::time::Moment;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -59,17 +58,6 @@ impl Shard {
                     .channel(id)
                     .is_some_and(|channel| channel.place.is_some() && !channel.members().is_empty())
             })
-    }
-
-    /// Whether the stream of this channel still has to come from the disk.
-    #[expect(clippy::unused_self, reason = "streams in memory are there at once")]
-    pub(super) fn is_loading(&self, _name: &str) -> bool {
-        false
-    }
-
-    /// A query for a channel that this core owns.
-    pub(super) fn take_query(&mut self, from: CoreId, request: RequestId, name: &Arc<str>, query: Query) {
-        self.answer_query(from, request, name, query);
     }
 }
 

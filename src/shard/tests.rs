@@ -97,7 +97,7 @@ impl Bench {
                         self.over.push(conn);
                         self.shard.handle(self.now, Input::Closed { conn });
                     }
-                    Output::Memo(_) => {}
+                    Output::Memo(_) | Output::Order(_) => {}
                     Output::StopAccepting => {}
                     Output::Finished => self.finished = true,
                 }

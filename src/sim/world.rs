@@ -260,7 +260,7 @@ impl World {
                 Output::Shutdown { conn } => self.link(core, conn).shut(),
                 Output::Close { conn } => self.link(core, conn).close(),
                 Output::HandOver { conn, received } => self.link(core, conn).hand_over(received),
-                Output::Memo(_) => {}
+                Output::Memo(_) | Output::Order(_) => {}
                 Output::StopAccepting => self.cores[core].is_accepting = false,
                 Output::Finished => self.cores[core].is_finished = true,
             }

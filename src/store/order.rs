@@ -46,7 +46,7 @@ impl Order {
         }
     }
 
-    pub(super) const fn ticket(&self) -> Option<Ticket> {
+    pub const fn ticket(&self) -> Option<Ticket> {
         match self {
             Self::Load { ticket, .. }
             | Self::Append { ticket, .. }
