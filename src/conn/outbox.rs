@@ -82,6 +82,25 @@ impl Outbox {
         nodes.list[node as usize].payload = Some(payload);
     }
 
+    /// Gives a reserved place up, and with it everything behind it. One that is not in this list is none.
+    pub fn truncate(&mut self, nodes: &mut Nodes, Place(place): Place) {
+        let (mut at, mut before) = (self.first, NONE);
+        while at != NONE && at != place {
+            before = at;
+            at = nodes.list[at as usize].next;
+        }
+        while at != NONE {
+            self.queued_bytes -= nodes.peek_len(at);
+            at = nodes.give(at).1;
+        }
+        if before == NONE {
+            self.first = if self.first == place { NONE } else { self.first };
+        } else {
+            nodes.list[before as usize].next = NONE;
+        }
+        self.last = before;
+    }
+
     /// Takes everything that one send may carry, in order, into `run`. At least one payload if there is any; a large
     /// one ends the run, because it is sent from where it lies.
     pub fn take_run(&mut self, nodes: &mut Nodes, run: &mut Vec<Payload>, gather: Gather) {
@@ -272,6 +291,10 @@ mod tests {
             outbox.landed();
             outbox.check(&nodes);
         }
+        let other = outbox.reserve(&mut nodes);
+        outbox.push(&mut nodes, payload(6), 1000).unwrap();
+        outbox.truncate(&mut nodes, other);
+        outbox.check(&nodes);
         outbox.fill(&mut nodes, place, payload(4));
         outbox.check(&nodes);
         outbox.take_run(&mut nodes, &mut run, GATHER);

@@ -12,6 +12,11 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
+impl CallId {
+    /// Of a core that does not wait for an answer; the control plane counts from 1.
+    pub const NOBODY: Self = Self(0);
+}
+
 #[derive(Debug)]
 pub enum Call {
     // To the owner of the channel (`hub::Seating::owner`).

@@ -77,6 +77,9 @@ impl Shard {
     }
 
     pub(super) fn answer_call(&mut self, call: CallId, outcome: Outcome) {
+        if call == CallId::NOBODY {
+            return;
+        }
         let core = self.options.core;
         self.outputs.push(Output::Memo(Memo::Answered { core, call, outcome }));
     }

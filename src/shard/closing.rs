@@ -185,7 +185,7 @@ impl Shard {
         self.uncork();
         self.note_disconnect(id, code, reason);
         self.leave_all(id);
-        self.connecting.remove(&id);
+        self.abandon_connect(id);
         self.unindex(id);
         if let Some(conn) = self.conns.get_mut(id) {
             if conn.session().is_some_and(|session| session.is_connected()) {

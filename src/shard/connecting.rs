@@ -5,16 +5,17 @@
 
 use super::Shard;
 use super::ask::{Answer, Ask, Connect as Presented, Credentials};
-use super::call::{Position, Subscribe};
+use super::call::{Call, CallId, Position, Subscribe, Target};
 use super::commands::Refused;
 use super::encoding::Style;
 use super::joining::{Join, Stage as JoinStage, Why, Wish};
+use super::mail::Mail;
 use super::requests::{Asker, Kind};
 use super::welcome::Welcome;
 use crate::auth::{ConnectionClaims, Occasion, TokenError, Verdict};
 use crate::conn::outbox::Place as Reserved;
 use crate::conn::session::{Profile, Stage};
-use crate::ids::ConnId;
+use crate::ids::{ConnId, CoreId};
 use crate::payload::Payload;
 use crate::proto::command::Connect;
 use crate::proto::reply::Failure;
@@ -192,9 +193,14 @@ impl Shard {
         self.stats.rejects += 1;
         if let Some(session) = self.session_mut(id) {
             session.stage = Stage::Refused;
+            if session.wire.is_bare {
+                // There is no reply that could carry an error.
+                let is_expired = matches!(why, Reply::Error(Reject::TokenExpired | Reject::Expired));
+                let end = if is_expired { Disconnect::Expired } else { Disconnect::BadRequest };
+                return self.disconnect(id, end);
+            }
         }
         self.answer_connect(id, connecting, |style, out| {
-            // A unidirectional client has no replies: it is closed instead.
             style.wire.codec.encode_reply(connecting.command, why, out);
         });
     }
@@ -413,6 +419,15 @@ impl Shard {
         Ok(())
     }
 
+    /// The client goes before it was let in: what was to come behind the reply is not for it any more.
+    pub(super) fn abandon_connect(&mut self, id: ConnId) {
+        if let Some(place) = self.connecting.remove(&id).and_then(|connecting| connecting.reply)
+            && let Some(conn) = self.conns.get_mut(id)
+        {
+            conn.outbox.truncate(&mut self.nodes, place);
+        }
+    }
+
     pub(super) fn refusal(&mut self, error: &TokenError, occasion: Occasion) -> Refused {
         self.stats.tokens_refused += 1;
         match error.verdict(occasion) {
@@ -431,6 +446,15 @@ impl Shard {
             return;
         };
         self.end_others(&user, id);
+        let Some(client) = self.session(id).map(|session| session.client) else {
+            return;
+        };
+        for core in (0..self.options.core_count).map(CoreId).filter(|&core| core != self.options.core) {
+            let target = Target { user: Some(user.clone()), ..Target::default() };
+            let (code, reason) = (Disconnect::ConnectionLimit.code(), Disconnect::ConnectionLimit.reason());
+            let what = Call::Disconnect { target, spare: vec![client], code, reason: Box::from(reason) };
+            self.letters.tell(core, Mail::Call { call: CallId::NOBODY, what: Box::new(what) });
+        }
     }
 
     fn emulate_headers(&mut self, id: ConnId, request: &Connect<'_>) {

@@ -190,7 +190,7 @@ impl Shard {
             publications,
             delta: wish.delta,
             data: wish.data.clone(),
-            ttl_seconds: wish.refreshes_itself.then(|| self.seconds_until(expire_at)),
+            ttl_seconds: (wish.refreshes_itself && expire_at > 0).then(|| self.seconds_until(expire_at)),
         };
         self.welcome(id, join.why, welcome);
         self.came(id, channel, &join.name);

@@ -69,6 +69,12 @@ impl Shard {
         let unix_ms = self.unix_ms();
         let wait_ms = (expire_at.min(u64::MAX / 2000) * 1000).saturating_sub(unix_ms as u64);
         let patience = self.settings.patience.expired.max(self.settings.patience.expired_subscription);
+        // Entries of connections that have gone are found when they come up; so many are looked for before.
+        if self.expiries.heap.len() > EXPIRY_COUNT_KEPT + 4 * self.conns.count() as usize {
+            let conns = &self.conns;
+            let lives = |slot, generation| conns.get(ConnId { slot, generation }).is_some();
+            self.expiries.heap.retain(|Reverse((_, slot, generation))| lives(*slot, *generation));
+        }
         for extra in [Duration::ZERO, patience] {
             self.expiries.add(self.now + Duration::from_millis(wait_ms) + extra, id);
         }
@@ -290,6 +296,9 @@ impl Shard {
         Ok(())
     }
 }
+
+/// Entries beyond four for each connection before those of the dead are thrown out.
+const EXPIRY_COUNT_KEPT: usize = 4096;
 
 /// A year; nothing is granted for longer.
 const TTL_SECONDS_MAX: u64 = 365 * 24 * 60 * 60;
