@@ -142,6 +142,7 @@ impl Shard {
         let Some(mut connecting) = self.connecting.remove(&id) else {
             return;
         };
+        let reply = connecting.reply;
         let outcome = match answer {
             Answer::Connect(credentials) => Ok(Some(*credentials)),
             Answer::Keys => {
@@ -155,7 +156,10 @@ impl Shard {
                 let failure = Reply::Failure(Failure { code, message: &message, temporary });
                 return self.connect_failed(id, &connecting, &failure);
             }
-            Answer::Disconnect { code, reason } => return self.disconnect_with(id, code, &reason),
+            Answer::Disconnect { code, reason } => {
+                self.give_up_reply(id, reply);
+                return self.disconnect_with(id, code, &reason);
+            }
             Answer::Refresh(_)
             | Answer::SubRefresh(_)
             | Answer::Subscribe(_)
@@ -164,6 +168,7 @@ impl Shard {
             | Answer::Failed => Err(Reject::Internal.into()),
         };
         if let Err(Refused::Disconnect(why)) = self.connect_decided(id, connecting, outcome) {
+            self.give_up_reply(id, reply);
             self.disconnect(id, why);
         }
     }
@@ -197,6 +202,7 @@ impl Shard {
                 // There is no reply that could carry an error.
                 let is_expired = matches!(why, Reply::Error(Reject::TokenExpired | Reject::Expired));
                 let end = if is_expired { Disconnect::Expired } else { Disconnect::BadRequest };
+                self.give_up_reply(id, connecting.reply);
                 return self.disconnect(id, end);
             }
         }
@@ -421,9 +427,12 @@ impl Shard {
 
     /// The client goes before it was let in: what was to come behind the reply is not for it any more.
     pub(super) fn abandon_connect(&mut self, id: ConnId) {
-        if let Some(place) = self.connecting.remove(&id).and_then(|connecting| connecting.reply)
-            && let Some(conn) = self.conns.get_mut(id)
-        {
+        let reply = self.connecting.remove(&id).and_then(|connecting| connecting.reply);
+        self.give_up_reply(id, reply);
+    }
+
+    fn give_up_reply(&mut self, id: ConnId, reply: Option<Reserved>) {
+        if let (Some(place), Some(conn)) = (reply, self.conns.get_mut(id)) {
             conn.outbox.truncate(&mut self.nodes, place);
         }
     }

@@ -15,7 +15,7 @@ use crate::channels::{Policy, RecoveryMode};
 use crate::conn::session::{Detail, Subscription};
 use crate::hub::{FilterId, Joined, Member, Place, Seat};
 use crate::ids::{ChannelId, ConnId};
-use crate::proto::{Reject, Unsubscribed};
+use crate::proto::{Codec, Reject, Unsubscribed};
 use crate::publication::Publication;
 use std::sync::Arc;
 
@@ -143,10 +143,11 @@ impl Shard {
         if wish.rejects_unrecovered && wish.recovers && !is_recovered {
             return self.join_failed(id, *join, Reject::UnrecoverablePosition);
         }
-        let Some(style) = self.session(id).map(|session| Style { wire: session.wire, numeric: wish.numeric })
-        else {
+        let Some(wire) = self.session(id).map(|session| session.wire) else {
             return;
         };
+        // The Protobuf build of centrifuge-js compares its 64-bit ids by identity and would find no subscription.
+        let style = Style { wire, numeric: wish.numeric && wire.codec == Codec::Json };
         let publications = found.publications.unwrap_or_default();
         let filter = match wish.filter.take() {
             None => FilterId::NONE,

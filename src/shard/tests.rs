@@ -1,10 +1,15 @@
 //! A shard by itself, as a dialogue: bytes in, bytes out, the clock moved by hand.
 
+mod hooked;
+mod messaging;
+mod tokens;
+
 use super::*;
 use crate::conn::Phase;
 use crate::ids::CoreId;
 use crate::limits;
 use crate::ws::{CloseCode, Event, Kind, Reader};
+use memo::Memo;
 use std::collections::HashMap;
 
 /// One core and its clients. Sends are completed as soon as they are made, unless a client is `stuck`.
@@ -14,6 +19,7 @@ struct Bench {
     sent: HashMap<ConnId, Vec<u8>>,
     stuck: Vec<ConnId>,
     over: Vec<ConnId>,
+    memos: Vec<Memo>,
     finished: bool,
 }
 
@@ -26,7 +32,15 @@ impl Bench {
         change(&mut options);
         let now = Moment::from_millis(1_000);
         let shard = Shard::new(options, now);
-        Self { shard, now, sent: HashMap::new(), stuck: Vec::new(), over: Vec::new(), finished: false }
+        Self {
+            shard,
+            now,
+            sent: HashMap::new(),
+            stuck: Vec::new(),
+            over: Vec::new(),
+            memos: Vec::new(),
+            finished: false,
+        }
     }
 
     fn open(&mut self) -> ConnId {
@@ -97,7 +111,8 @@ impl Bench {
                         self.over.push(conn);
                         self.shard.handle(self.now, Input::Closed { conn });
                     }
-                    Output::Memo(_) | Output::Order(_) => {}
+                    Output::Memo(memo) => self.memos.push(memo),
+                    Output::Order(_) => {}
                     Output::StopAccepting => {}
                     Output::Finished => self.finished = true,
                 }
