@@ -38,6 +38,8 @@ pub enum Fatal {
     Store(StoreError),
     #[error("cannot write the ready file {}: {source}", path.display())]
     ReadyFile { path: PathBuf, source: io::Error },
+    #[error("cannot write {}: {source}", path.display())]
+    Unwritable { path: PathBuf, source: io::Error },
 }
 
 impl Fatal {
@@ -71,6 +73,7 @@ impl Fatal {
             Self::Control { .. } => 13,
             Self::ReadyFile { .. } => 14,
             Self::Store(_) => 15,
+            Self::Unwritable { .. } => 16,
         }
     }
 
@@ -110,6 +113,9 @@ impl Fatal {
                 format!("choose among the CPUs {allowed} with --cores, or widen the mask of the process (taskset, cpuset)")
             }
             Self::Store(error) => error.fix(),
+            Self::Unwritable { path, .. } => {
+                format!("choose a place that is free and can be written: `ls -ld {}`", path.display())
+            }
             Self::ReadyFile { path, .. } => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 format!("check that its folder exists and can be written: `ls -ld {}`", folder.map_or_else(|| ".".into(), |folder| folder.display().to_string()))
@@ -145,7 +151,8 @@ mod tests {
             Fatal::Core { cpu: 1, cause: "reason".to_owned() },
             Fatal::Control { cause: "reason".to_owned() },
             Fatal::Store(StoreError::Full { path: path.clone() }),
-            Fatal::ReadyFile { path, source: source() },
+            Fatal::ReadyFile { path: path.clone(), source: source() },
+            Fatal::Unwritable { path, source: source() },
         ]
     }
 

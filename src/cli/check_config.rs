@@ -12,10 +12,17 @@ pub struct CheckConfigArguments {
     /// Configuration (TOML); without one, the environment alone is checked
     #[arg(value_name = "FILE", env = "RINGWAY_CONFIG")]
     file: Option<PathBuf>,
+    /// Refuse what is only warned about, such as variables that are no option
+    #[arg(long)]
+    strict: bool,
 }
 
 pub fn run(arguments: &CheckConfigArguments) -> Result<(), Fatal> {
     let (config, warnings) = Config::load(arguments.file.as_deref(), environment(), [])?;
+    let grave: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    if arguments.strict && !grave.is_empty() {
+        return Err(Fatal::Config { file: arguments.file.clone(), problems: grave });
+    }
     say(&summary(&config, &warnings, Paint::stdout()));
     Ok(())
 }
@@ -37,6 +44,18 @@ fn summary(config: &Config, warnings: &[Warning], paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strict_refuses_what_is_otherwise_a_warning() {
+        let path = std::env::temp_dir().join(format!("ringway-strict-{}.toml", std::process::id()));
+        std::fs::write(&path, "[listen]\ninternal = \"0.0.0.0:9080\"\n").unwrap();
+        let check = |strict| run(&CheckConfigArguments { file: Some(path.clone()), strict });
+        let (lenient, strict) = (check(false), check(true));
+        std::fs::remove_file(&path).unwrap();
+        assert!(lenient.is_ok());
+        let problem = strict.unwrap_err().to_string();
+        assert!(problem.contains("health and metrics are served on 0.0.0.0"), "{problem}");
+    }
 
     #[test]
     fn only_what_differs_from_the_defaults_is_printed_as_it_would_be_written() {

@@ -4,8 +4,11 @@
 pub mod banner;
 mod check_config;
 mod doctor;
+mod errors;
 mod flags;
+mod init_config;
 pub mod paint;
+mod papers;
 mod token;
 
 use crate::config::Config;
@@ -15,8 +18,11 @@ use crate::sys::probe::kernel_release;
 use check_config::CheckConfigArguments;
 use clap::{CommandFactory, Parser, Subcommand};
 use doctor::DoctorArguments;
+use errors::ErrorsArguments;
 use flags::ServeArguments;
+use init_config::InitConfigArguments;
 use paint::Paint;
+use papers::{CompletionsArguments, ManArguments};
 use std::io::Write as _;
 use std::process::ExitCode;
 use token::TokenArguments;
@@ -38,6 +44,14 @@ enum Command {
     Doctor(DoctorArguments),
     /// Check a configuration, and print what differs from the defaults
     CheckConfig(CheckConfigArguments),
+    /// Print a configuration with every option in it, commented out, at its default
+    InitConfig(InitConfigArguments),
+    /// Explain the codes that clients see: what they mean, who is to blame, what to do
+    Errors(ErrorsArguments),
+    /// Print what a shell needs to complete our commands and flags
+    Completions(CompletionsArguments),
+    /// Write manual pages
+    Man(ManArguments),
     /// Make a token for a client, or check one
     #[command(after_help = token::EXAMPLES)]
     Token(Box<TokenArguments>),
@@ -49,7 +63,9 @@ const EXAMPLES: &str = "\
 Examples:
   ringway serve                                try it: http://localhost:8080/
   ringway serve --config /etc/ringway.toml     run it
-  ringway check-config /etc/ringway.toml       before a restart
+  ringway init-config /etc/ringway.toml        every option, to be edited
+  ringway check-config /etc/ringway.toml       before a restart or a reload (SIGHUP)
+  ringway errors 3008                          what a code means and what to do
   ringway doctor                               before ten thousand connections
   ringway token --user 42                      a token that a client can connect with
 
@@ -62,6 +78,10 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => verdict(serve(*arguments)),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::CheckConfig(arguments) => verdict(check_config::run(&arguments)),
+        Command::InitConfig(arguments) => verdict(init_config::run(&arguments)),
+        Command::Errors(arguments) => errors::run(&arguments),
+        Command::Completions(arguments) => papers::completions(&arguments),
+        Command::Man(arguments) => verdict(papers::man(&arguments)),
         Command::Token(arguments) => token::run(*arguments).unwrap_or_else(|fatal| verdict(Err(fatal))),
         Command::Version => {
             say(&format!("{}\n", version()));

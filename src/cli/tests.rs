@@ -4,12 +4,12 @@ use crate::config::table::options;
 /// Parses a command line of `serve`, without running it.
 fn parse(arguments: &[&str]) -> ServeArguments {
     let line = ["ringway", "serve"].iter().chain(arguments);
-    match Arguments::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command {
-        Command::Serve(arguments) => *arguments,
-        Command::Doctor(_) | Command::CheckConfig(_) | Command::Token(_) | Command::Version => {
-            panic!("not serve")
-        }
-    }
+    let Command::Serve(arguments) =
+        Arguments::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command
+    else {
+        panic!("not serve");
+    };
+    *arguments
 }
 
 fn given(arguments: &[&str]) -> Vec<(&'static str, String)> {

@@ -59,6 +59,9 @@ impl<C: Default> Entry<C> {
 
     /// The same with the quotes that a file needs.
     pub fn default_toml(&self, mode: Mode) -> String {
+        if matches!(self.field, Field::Cores { .. }) {
+            return "\"all\"".to_owned();
+        }
         self.of_default(mode, Field::toml)
     }
 

@@ -4,12 +4,12 @@
 use super::Mode;
 use super::list::List;
 use super::option::{Change, Entry};
-use super::table::{lists, options};
+use super::table::{lists, sections};
 use std::fmt::Write as _;
 
 /// One table a section, in the order of the option table.
 pub fn markdown() -> String {
-    let mut text = tables(options());
+    let mut text = tables(|_| true);
     for list in lists() {
         items(&mut text, *list);
     }
@@ -18,7 +18,7 @@ pub fn markdown() -> String {
 
 /// What nobody runs a server without.
 pub fn short_markdown() -> String {
-    tables(options().filter(|entry| SHORT.contains(&entry.key)))
+    tables(|entry| SHORT.contains(&entry.key))
 }
 
 const SHORT: [&str; 17] = [
@@ -41,15 +41,16 @@ const SHORT: [&str; 17] = [
     "shutdown.drain_window",
 ];
 
-fn tables(entries: impl Iterator<Item = &'static Entry>) -> String {
+fn tables(is_wanted: impl Fn(&Entry) -> bool) -> String {
     let mut text = String::new();
-    let mut section = None;
-    for entry in entries {
-        if section != Some(entry.section()) {
-            section = Some(entry.section());
-            heading(&mut text, entry.section());
+    for (section, mut entries) in sections() {
+        entries.retain(|entry| is_wanted(entry));
+        if !entries.is_empty() {
+            heading(&mut text, section);
         }
-        row(&mut text, entry);
+        for entry in entries {
+            row(&mut text, entry);
+        }
     }
     text
 }

@@ -41,6 +41,18 @@ pub fn options() -> impl Iterator<Item = &'static Entry> + Clone {
     TOPICS.iter().copied().flatten()
 }
 
+/// The tables of the file in the order of their first option, each with all of its options; the top level comes first.
+pub fn sections() -> Vec<(&'static str, Vec<&'static Entry>)> {
+    let mut sections: Vec<(&'static str, Vec<&'static Entry>)> = Vec::new();
+    for entry in options() {
+        match sections.iter_mut().find(|(section, _)| *section == entry.section()) {
+            Some((_, entries)) => entries.push(entry),
+            None => sections.push((entry.section(), vec![entry])),
+        }
+    }
+    sections
+}
+
 pub fn lists() -> &'static [&'static dyn List] {
     LISTS
 }
