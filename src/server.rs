@@ -45,7 +45,6 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
         return Err(Fatal::LockedMemory { have_bytes: locked.soft, need_bytes: LOCKED_MEMORY_BYTES_MIN });
     }
     let (admissions, room) = admissions(config, descriptors)?;
-    let admissions = Arc::new(admissions);
     let listen = config.listen.public;
     let public = socket::reserve(listen).map_err(|source| Fatal::listen(listen, source))?;
 
@@ -53,7 +52,8 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     let lifecycle = Arc::clone(&node.lifecycle);
     let (roll, ended) = Roll::new(config.cores.len() as u16);
     let (store, keeper) = open_store(config, &node.mailboxes)?.unzip();
-    let (control, cores) = node.start(config, public, &admissions, &roll, sources, room, store)?;
+    let means = Means { admissions: Arc::new(admissions), room, sources, store };
+    let (control, cores) = node.start(config, public, &roll, means)?;
     let facts = BannerFacts {
         public,
         internal: control.internal,
@@ -99,6 +99,17 @@ fn wait(
     Ok(())
 }
 
+/// What a node is given to run with.
+struct Means {
+    admissions: Arc<Admissions>,
+    /// Connections that the descriptors of this process allow.
+    room: u32,
+    /// None: nothing can be read again.
+    sources: Option<Sources>,
+    /// None: history lives in memory.
+    store: Option<Store>,
+}
+
 /// The ends of everything that the threads of a node share.
 struct Node {
     mailboxes: Vec<Mailbox<Mail>>,
@@ -131,14 +142,12 @@ impl Node {
         self,
         config: &Config,
         public: SocketAddr,
-        admissions: &Arc<Admissions>,
         roll: &Roll,
-        sources: Option<Sources>,
-        room: u32,
-        store: Option<Store>,
+        means: Means,
     ) -> Result<(Control, Vec<Core>), Fatal> {
         let Self { mailboxes, inboxes, handovers: (to_control, handovers), .. } = self;
         let Self { memos: (to_desk, memos), published, lifecycle, .. } = self;
+        let Means { admissions, room, sources, store } = means;
         let settings = Arc::new(config.settings()?);
         let (access, origins) = (Live::new(api_access(config)), Live::new(settings.origins.clone()));
         let options = ControlOptions {
@@ -146,7 +155,7 @@ impl Node {
             pages: config.routes.pages,
             stop_max: config.shutdown.timeout,
             version: env!("CARGO_PKG_VERSION"),
-            streams: stream_options(config, admissions, &origins),
+            streams: stream_options(config, &admissions, &origins),
             name: node_name(public),
             api: access.clone(),
             api_external: config.http_api.external,
@@ -162,7 +171,7 @@ impl Node {
         let line_cores = Cores::new(mailboxes.clone(), hash_seed);
         let live = LiveSettings::new(Arc::clone(&settings), Arc::clone(&line_cores));
         let reload = sources.map(|sources| {
-            let (running, admissions) = (Mutex::new(config.clone()), Arc::clone(admissions));
+            let (running, admissions) = (Mutex::new(config.clone()), Arc::clone(&admissions));
             let reloading = Reloading { sources, running, live, admissions, room, access, origins };
             Reload::new(Box::new(move || reloading.reload()))
         });
@@ -183,7 +192,7 @@ impl Node {
                 memos: to_desk.clone(),
                 store: store.clone(),
                 published: published.get(index).map(Arc::clone).unwrap_or_default(),
-                admissions: Arc::clone(admissions),
+                admissions: Arc::clone(&admissions),
                 entry: roll.entry(CoreId(index as u16)),
                 ready: ready.clone(),
             };
@@ -192,17 +201,27 @@ impl Node {
             cores.push(core);
         }
         drop(ready);
-        for &cpu in &config.cores {
-            let told =
-                started.recv().map_err(|_| Fatal::Core { cpu, cause: String::from("it ended at once") })?;
-            told.map_err(|error| match error {
-                NotReady::Listen(source) => Fatal::listen(public, source),
-                NotReady::Ring(source) => Fatal::Core { cpu, cause: format!("its ring: {source}") },
-            })?;
-        }
+        all_listen(config, public, &started)?;
         lifecycle.set_ready();
         Ok((control, cores))
     }
+}
+
+/// Waits until every core has said that it listens, or one that it cannot.
+fn all_listen(
+    config: &Config,
+    public: SocketAddr,
+    started: &Receiver<Result<(), NotReady>>,
+) -> Result<(), Fatal> {
+    for &cpu in &config.cores {
+        let told =
+            started.recv().map_err(|_| Fatal::Core { cpu, cause: String::from("it ended at once") })?;
+        told.map_err(|error| match error {
+            NotReady::Listen(source) => Fatal::listen(public, source),
+            NotReady::Ring(source) => Fatal::Core { cpu, cause: format!("its ring: {source}") },
+        })?;
+    }
+    Ok(())
 }
 
 /// Unlike that of other nodes, as far as host names are.

@@ -140,6 +140,11 @@ impl Keys {
         self.rules.keys.is_empty() && self.rules.endpoint.is_none()
     }
 
+    /// What was fetched so far, by address.
+    pub fn sets(&self) -> &KeySets {
+        &self.sets
+    }
+
     /// The same keys with what was fetched from each address.
     #[must_use]
     pub fn with_sets(&self, sets: KeySets) -> Self {

@@ -69,6 +69,12 @@ impl Auth {
         }
     }
 
+    /// These keys, with what `before` has learned while it was in force: key sets, and who is locked out.
+    #[must_use]
+    pub fn succeeding(&self, before: &Self) -> Self {
+        Self { revocations: Arc::clone(&before.revocations), ..self.with_sets(before.connection.sets()) }
+    }
+
     /// Addresses of key sets that are known before any token comes.
     pub fn fixed_addresses(&self) -> Vec<&str> {
         let keys = [Some(&self.connection), self.subscription.as_ref()].into_iter().flatten();

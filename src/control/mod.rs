@@ -165,11 +165,9 @@ fn spawn_bounded(
             view.published.clone(),
             Arc::clone(&lifecycle),
         );
-        let mut metrics =
-            Metrics::new(view.clone(), options.version, Arc::clone(&traffic)).with(streams.figures());
-        if let Some(reload) = &line.reload {
-            metrics = metrics.with(ReloadFigures(Arc::clone(reload)));
-        }
+        let metrics = Metrics::new(view.clone(), options.version, Arc::clone(&traffic))
+            .with(streams.figures())
+            .with(ReloadFigures(line.reload.clone()));
         let facts = NodeFacts {
             uid: api::uuid(),
             name: options.name,

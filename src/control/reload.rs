@@ -96,19 +96,20 @@ impl fmt::Debug for Reload {
 
 /// For the metrics page.
 #[derive(Debug)]
-pub(super) struct ReloadFigures(pub Arc<Reload>);
+pub(super) struct ReloadFigures(pub Option<Arc<Reload>>);
 
 impl Collector for ReloadFigures {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Some(reload) = &self.0 else { return Ok(()) };
         let help = "Reloads of the configuration, by result.";
         let mut family = encoder.encode_descriptor("config_reload", help, None, MetricType::Counter)?;
-        for (result, count) in [("accepted", &self.0.accepted), ("refused", &self.0.refused)] {
+        for (result, count) in [("accepted", &reload.accepted), ("refused", &reload.refused)] {
             let count = count.load(Ordering::Relaxed);
             let labels = [("result", result)];
             family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
         // A reload that is under way answers the next scrape.
-        if let Ok(succeeded) = self.0.succeeded.try_lock() {
+        if let Ok(succeeded) = reload.succeeded.try_lock() {
             let age = clock::now().since(*succeeded).as_secs_f64();
             let help = "Time since the configuration in force was read.";
             encoder
@@ -133,7 +134,7 @@ mod tests {
         assert_eq!(reload.run().unwrap().changed, ["a"]);
         assert_eq!(reload.run().unwrap_err(), ["wrong"]);
         let mut registry = prometheus_client::registry::Registry::default();
-        registry.register_collector(Box::new(ReloadFigures(reload)));
+        registry.register_collector(Box::new(ReloadFigures(Some(reload))));
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
         assert!(page.contains("config_reload_total{result=\"accepted\"} 1\n"), "{page}");

@@ -8,6 +8,7 @@ use crate::control::{ApiAccess, Live, LiveSettings, Report};
 use crate::driver::Admissions;
 use crate::fatal::Fatal;
 use crate::http::OriginPolicy;
+use crate::shard::Settings;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +43,10 @@ impl Reloading {
         let settings = new.settings().map_err(lines)?;
         self.origins.set(settings.origins.clone());
         self.access.set(super::api_access(&new));
-        self.live.change(|current| *current = settings);
+        self.live.change(|current| {
+            let auth = Arc::new(settings.auth.succeeding(&current.auth));
+            *current = Settings { auth, ..settings };
+        });
         self.admissions.set_limit(super::connection_limit(&new, self.room));
         let old = mem::replace(&mut *running, new);
         Ok(Report {

@@ -122,3 +122,16 @@ fn refusal(keys: &Keys, token: &str) -> TokenError {
 fn assert_flaw(keys: &Keys, token: &str, flaw: Flaw) {
     assert_eq!(refusal(keys, token), TokenError::Invalid(flaw), "{token}");
 }
+
+#[test]
+fn new_keys_take_over_what_the_old_ones_have_learned() {
+    let mut revocations = crate::auth::Revocations::default();
+    revocations.apply(crate::auth::Change::BlockUser { user: "eve".into(), until: 0 }, 0).unwrap();
+    let set = crate::auth::KeySet::parse(br#"{"keys":[]}"#, 1);
+    let sets: crate::auth::KeySets =
+        set.into_iter().map(|set| (Box::from("https://keys.example"), std::sync::Arc::new(set))).collect();
+    let before = crate::auth::Auth { revocations: std::sync::Arc::new(revocations), ..Default::default() };
+    let after = crate::auth::Auth::default().succeeding(&before.with_sets(&sets));
+    assert!(after.revocations.is_blocked("eve", 1));
+    assert!(after.connection.sets().keys().eq(sets.keys()));
+}
