@@ -172,10 +172,11 @@ impl Node {
         let live = LiveSettings::new(Arc::clone(&settings), Arc::clone(&line_cores));
         let reload = sources.map(|sources| {
             let (running, admissions) = (Mutex::new(config.clone()), Arc::clone(&admissions));
+            let live = Arc::clone(&live);
             let reloading = Reloading { sources, running, live, admissions, room, access, origins };
             Reload::new(Box::new(move || reloading.reload()))
         });
-        let line = Line { cores: line_cores, memos, reload };
+        let line = Line { cores: line_cores, memos, live, reload };
         let control = control::spawn(options, view, handovers, line, stop).map_err(control_fatal)?;
 
         let (ready, started) = bounded(config.cores.len());
@@ -342,6 +343,7 @@ fn control_fatal(error: ControlError) -> Fatal {
         ControlError::Reactor(source) | ControlError::Thread(source) => {
             Fatal::Control { cause: source.to_string() }
         }
+        ControlError::Roots(source) => Fatal::Control { cause: source.to_string() },
     }
 }
 

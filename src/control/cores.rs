@@ -50,9 +50,19 @@ pub struct Outputs {
 #[derive(Debug)]
 pub struct Started(CallId, oneshot::Receiver<Outcome>);
 
+/// A token names a key that a core does not have.
+#[derive(Debug)]
+pub struct KeyAsk {
+    pub id: AskId,
+    pub kid: Box<str>,
+    /// Of the key set.
+    pub address: Box<str>,
+}
+
 /// Who serves what cores ask and tell.
 #[derive(Debug)]
 pub struct Desks {
+    pub keys: mpsc::UnboundedSender<KeyAsk>,
     pub asks: mpsc::UnboundedSender<(AskId, Ask)>,
     pub events: mpsc::UnboundedSender<Event>,
 }
@@ -190,6 +200,11 @@ impl Cores {
     fn serve(&self, memo: Memo, desks: &Desks) {
         match memo {
             Memo::Answered { core: _, call, outcome } => self.answered(call, outcome),
+            Memo::Ask { id, ask: Ask::Keys { kid, address } } => {
+                if desks.keys.send(KeyAsk { id, kid, address }).is_err() {
+                    self.answer(id, Answer::Keys);
+                }
+            }
             Memo::Ask { id, ask } => {
                 if desks.asks.send((id, ask)).is_err() {
                     self.answer(id, Answer::Failed);

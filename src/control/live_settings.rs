@@ -10,21 +10,29 @@ use crate::shard::mail::Mail;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+use tokio::sync::watch;
 
 #[derive(Debug)]
 pub struct LiveSettings {
     current: Mutex<Arc<Settings>>,
     cores: Arc<Cores>,
+    newest: watch::Sender<Arc<Settings>>,
 }
 
 impl LiveSettings {
     /// `settings` are what the cores start with.
     pub fn new(settings: Arc<Settings>, cores: Arc<Cores>) -> Arc<Self> {
-        Arc::new(Self { current: Mutex::new(settings), cores })
+        let (newest, _) = watch::channel(Arc::clone(&settings));
+        Arc::new(Self { current: Mutex::new(settings), cores, newest })
     }
 
     pub fn current(&self) -> Arc<Settings> {
         Arc::clone(&self.lock())
+    }
+
+    /// For whoever on the control plane goes by them, too.
+    pub fn follow(&self) -> watch::Receiver<Arc<Settings>> {
+        self.newest.subscribe()
     }
 
     /// Makes a new snapshot from the current one and mails it to every core.
@@ -34,6 +42,7 @@ impl LiveSettings {
         change(&mut settings);
         let settings = Arc::new(settings);
         *current = Arc::clone(&settings);
+        self.newest.send_replace(Arc::clone(&settings));
         let cores = (0..self.cores.count()).map(CoreId);
         let busy: Vec<CoreId> = cores.filter(|&core| !self.post(core, &settings)).collect();
         drop(current);

@@ -12,6 +12,7 @@ mod http;
 mod inlet;
 mod internal;
 pub mod jwks;
+mod key_desk;
 mod lifecycle;
 mod live;
 mod live_settings;
@@ -40,9 +41,11 @@ use crate::stats::Published;
 use crate::sys::clock;
 use crate::sys::mailbox::Inbox;
 use api::{Api, NodeFacts};
+use client::{Client, Roots, RootsError};
 use cores::{Desks, Memos};
 use handover::Handovers;
 use http::{Bounds, Server, Traffic};
+use key_desk::KeyDesk;
 use metrics::Metrics;
 use reload::ReloadFigures;
 use routes::Site;
@@ -95,6 +98,8 @@ pub struct NodeView {
 pub struct Line {
     pub cores: Arc<Cores>,
     pub memos: MemoInbox,
+    /// What the cores go by.
+    pub live: Arc<LiveSettings>,
     /// None: there is no file that could be read again.
     pub reload: Option<Arc<Reload>>,
 }
@@ -107,6 +112,8 @@ pub enum ControlError {
     Reactor(io::Error),
     #[error("the thread of the control plane cannot be started: {0}")]
     Thread(io::Error),
+    #[error("the certificates of this machine cannot be used for calls to back ends: {0}")]
+    Roots(#[from] RootsError),
 }
 
 /// The running control plane.
@@ -165,8 +172,11 @@ fn spawn_bounded(
             view.published.clone(),
             Arc::clone(&lifecycle),
         );
+        let client = Client::new(&Roots::System)?;
+        let key_desk = KeyDesk::new(client, Arc::clone(&line.cores), Arc::clone(&line.live));
         let metrics = Metrics::new(view.clone(), options.version, Arc::clone(&traffic))
             .with(streams.figures())
+            .with(key_desk.figures())
             .with(ReloadFigures(line.reload.clone()));
         let facts = NodeFacts {
             uid: api::uuid(),
@@ -182,6 +192,7 @@ fn spawn_bounded(
             cores: line.cores,
             memos: Memos::new(line.memos).map_err(ControlError::Reactor)?,
             streams: Arc::clone(&streams),
+            key_desk,
             signals: Signals::new(line.reload).map_err(ControlError::Reactor)?,
             public: Server::new(
                 Arc::new(Site::new(routes::public(options.pages, streams.routes()), external)),
@@ -217,6 +228,7 @@ struct Plane {
     cores: Arc<Cores>,
     memos: Memos,
     streams: Arc<Streams>,
+    key_desk: KeyDesk,
     signals: Signals,
     public: Server,
     internal: Server,
@@ -236,13 +248,15 @@ impl Plane {
         runtime.block_on(async move {
             let (asks, _) = mpsc::unbounded_channel();
             let (events, _) = mpsc::unbounded_channel();
-            let desks = Desks { asks, events };
+            let (keys, wanted) = mpsc::unbounded_channel();
+            let desks = Desks { keys, asks, events };
             tokio::select! {
                 _ = follow.wait_for(|phase| *phase == Phase::Stopped) => {}
                 _ = internal::run(&self.listener, &self.internal) => {}
                 // A reactor that refuses the doorbell costs the pages, not the node: the rest goes on.
                 () = async { handover::run(&self.handovers, &self.public).await; std::future::pending().await } => {}
                 () = async { self.cores.run(&self.memos, &desks).await; std::future::pending().await } => {}
+                () = self.key_desk.run(wanted) => {}
                 _ = signals::run(self.signals, &self.lifecycle, &self.phase, self.stop_max, stop) => {}
             }
             // The last words of cores that have ended: the end of each stream among them.

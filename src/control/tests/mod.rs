@@ -9,7 +9,10 @@ mod signals;
 mod streams;
 
 use super::http::Bounds;
-use super::{Control, ControlOptions, Cores, Handover, Lifecycle, Line, Live, NodeView, spawn_bounded};
+use super::{
+    Control, ControlOptions, Cores, Handover, Lifecycle, Line, Live, LiveSettings, NodeView, spawn_bounded,
+};
+use crate::shard::Settings;
 use crate::stats::{Published, Stats};
 use crate::sys::mailbox::{Mailbox, mailbox};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -179,5 +182,7 @@ fn get(address: SocketAddr, path: &str) -> Response {
 /// A line to no core at all.
 fn no_cores() -> Line {
     let (_, memos) = mailbox(1).unwrap();
-    Line { cores: Cores::new(Vec::new(), 0), memos, reload: None }
+    let cores = Cores::new(Vec::new(), 0);
+    let live = LiveSettings::new(Arc::new(Settings::open()), Arc::clone(&cores));
+    Line { cores, memos, live, reload: None }
 }

@@ -3,9 +3,10 @@
 use super::{Client, Node, PATIENCE, Response};
 use crate::control::Live;
 use crate::control::http::Bounds;
-use crate::control::{ControlOptions, Cores, Line, Places, StreamOptions};
+use crate::control::{ControlOptions, Cores, Line, LiveSettings, Places, StreamOptions};
 use crate::http::OriginPolicy;
 use crate::ids::CoreId;
+use crate::shard::Settings;
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
 use crate::shard::stream::{Opening, StreamId, StreamInput, StreamKind, StreamOutput};
@@ -61,13 +62,15 @@ impl Stage {
     }
 
     fn with(streams: StreamOptions, bounds: Bounds, mail_count_max: usize) -> Self {
-        let (mailboxes, cores) = (0..2).map(|_| mailbox(mail_count_max).unwrap()).unzip();
+        let (mailboxes, inboxes) = (0..2).map(|_| mailbox(mail_count_max).unwrap()).unzip();
         let (memos, inbox) = mailbox(1024).unwrap();
-        let line = Line { cores: Cores::new(mailboxes, 0), memos: inbox, reload: None };
+        let desk = Cores::new(mailboxes, 0);
+        let live = LiveSettings::new(Arc::new(Settings::open()), Arc::clone(&desk));
+        let line = Line { cores: desk, memos: inbox, live, reload: None };
         let options = ControlOptions { streams, ..super::options(PATIENCE) };
         let node = Node::with(bounds, options, line);
         node.lifecycle.set_ready();
-        Self { node, cores, memos }
+        Self { node, cores: inboxes, memos }
     }
 
     fn post(&self, path: &str, fields: &str, body: &str) -> Client {
