@@ -93,6 +93,8 @@ pub struct Detail {
     /// Comes and goes without a word to the others, whatever the namespace says.
     pub is_silent: bool,
     pub is_absent: bool,
+    /// Of its token, for revocation.
+    pub token: Option<Box<TokenId>>,
 }
 
 impl Session {

@@ -35,7 +35,8 @@ impl Shard {
                 self.publish_answered(conn, command, &channel, *publish, answer);
             }
             Kind::Rpc => self.rpc_answered(conn, command, answer),
-            Kind::Link { .. }
+            Kind::Keys
+            | Kind::Link { .. }
             | Kind::Recover { .. }
             | Kind::Publish
             | Kind::History
@@ -105,7 +106,14 @@ impl Shard {
             (Kind::Subscribe { channel }, Asker::Client { conn, .. }) => {
                 self.subscribe_answered(conn, &channel, Answer::Failed);
             }
-            (Kind::Refresh | Kind::SubRefresh { .. } | Kind::Position { .. } | Kind::Recover { .. }, _) => {}
+            (
+                Kind::Keys
+                | Kind::Refresh
+                | Kind::SubRefresh { .. }
+                | Kind::Position { .. }
+                | Kind::Recover { .. },
+                _,
+            ) => {}
             (_, Asker::Client { conn, command }) => self.reject(conn, command, Reject::Internal),
             (_, Asker::Call(call)) => {
                 self.answer_call(call, super::call::Outcome::Failed(super::call::Failure::Internal));

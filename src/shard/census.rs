@@ -102,6 +102,7 @@ impl Shard {
             | Kind::Cursor
             | Kind::Position { .. }
             | Kind::Connect
+            | Kind::Keys
             | Kind::Refresh
             | Kind::SubRefresh { .. }
             | Kind::Subscribe { .. }
@@ -145,6 +146,7 @@ impl Shard {
             | Kind::Cursor
             | Kind::Position { .. }
             | Kind::Connect
+            | Kind::Keys
             | Kind::Refresh
             | Kind::SubRefresh { .. }
             | Kind::Subscribe { .. }

@@ -262,7 +262,14 @@ impl Shard {
             ..Wish::default()
         };
         let name = Arc::clone(&subscribe.channel);
-        let join = Box::new(Join { name, why, stage: JoinStage::Hook, wish, deferred: Vec::new() });
+        let join = Box::new(Join {
+            name,
+            why,
+            stage: JoinStage::Hook,
+            wish,
+            token: Box::default(),
+            deferred: Vec::new(),
+        });
         self.join(id, join);
     }
 
@@ -300,6 +307,9 @@ impl Shard {
 
     fn identify(&mut self, id: ConnId, credentials: &Credentials, app: &Presented) -> Result<(), Refused> {
         let user = &credentials.user;
+        if self.settings.auth.revocations.is_blocked(user, self.unix_s()) {
+            return Err(Disconnect::PermissionDenied.into());
+        }
         let limit = self.settings.limits.connections_per_user_max;
         if limit > 0 && !user.is_empty() && self.connections_of(user).len() >= limit as usize {
             return Err(Disconnect::ConnectionLimit.into());

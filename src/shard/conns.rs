@@ -67,8 +67,12 @@ impl Conns {
         entry.conn.as_ref().map(|_| ConnId { slot, generation: entry.generation })
     }
 
+    pub fn slot_count(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
     pub fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {
-        (0..self.slots.len() as u32).filter_map(|slot| self.id_of(slot))
+        (0..self.slot_count()).filter_map(|slot| self.id_of(slot))
     }
 }
 

@@ -373,6 +373,7 @@ impl super::joining::Wish {
             refreshes_itself: self.refreshes_itself,
             is_silent: self.overrides.join_leave == Some(false),
             is_absent: self.overrides.presence == Some(false),
+            token: self.made_by.clone(),
         };
         (detail != Detail::default()).then(|| Box::new(detail))
     }

@@ -229,7 +229,10 @@ impl Shard {
         let claims = match self.settings.auth.connection(&request.token, self.unix_s()) {
             Ok(claims) if claims.user != session.user => return Err(Disconnect::InvalidToken.into()),
             Ok(claims) => claims,
-            Err(error) => return Err(self.refusal(&error, Occasion::Refresh)),
+            Err(error) => {
+                self.fetch_for_refresh(id, &error);
+                return Err(self.refusal(&error, Occasion::Refresh));
+            }
         };
         let expire_at = claims.expire_at;
         if expire_at > 0 && expire_at <= self.unix_s() {
@@ -287,6 +290,7 @@ impl Shard {
             detail.expire_at = expire_at;
             detail.refreshes_itself = true;
             detail.chan_info = checked.info;
+            detail.token = Some(Box::new(checked.id));
         }
         if expire_at > 0 {
             self.expire_later(id, expire_at);

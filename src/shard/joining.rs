@@ -4,6 +4,7 @@
 //! that client on that channel wait here, in order, until it is decided.
 
 use super::call::{Overrides, Position};
+use crate::auth::TokenId;
 use crate::filter::Filter;
 use crate::ids::{ChannelId, ConnId};
 use std::collections::HashMap;
@@ -21,6 +22,8 @@ pub(super) struct Join {
     pub why: Why,
     pub stage: Stage,
     pub wish: Wish,
+    /// Waits for its key.
+    pub token: Box<str>,
     /// Commands on this channel that wait for the outcome.
     pub deferred: Vec<Deferred>,
 }
@@ -69,6 +72,8 @@ pub(super) struct Wish {
     pub expire_at: u64,
     /// The client brings a new token itself.
     pub refreshes_itself: bool,
+    /// Of the subscription token, for revocation.
+    pub made_by: Option<Box<TokenId>>,
 }
 
 #[derive(Debug)]

@@ -23,6 +23,7 @@ mod durable;
 mod encoding;
 mod entering;
 mod expiring;
+mod fetching;
 mod flushing;
 mod handshake;
 mod index;
@@ -42,6 +43,7 @@ mod rate;
 mod reading;
 mod requests;
 pub mod results;
+mod revoking;
 pub mod settings;
 pub mod stream;
 mod streaming;
@@ -81,6 +83,7 @@ use random::Random;
 use rate::{Rate, Rates};
 use requests::Requests;
 use results::Results;
+use revoking::Revoking;
 use std::collections::HashMap;
 use std::sync::Arc;
 use stream::StreamId;
@@ -122,6 +125,7 @@ pub struct Shard {
     expiries: Expiries,
     /// Streams of channels that something will have to be dropped from.
     sweeps: Sweeps,
+    revoking: Revoking,
     positions_due: Moment,
     results: Results,
     /// What is on its way to and from the disk.
@@ -185,6 +189,7 @@ impl Shard {
             stream_names: HashMap::new(),
             expiries: Expiries::default(),
             sweeps: Sweeps::default(),
+            revoking: Revoking::default(),
             positions_due: now + settings.patience.position_check,
             results: Results::default(),
             vault: Vault::default(),
@@ -210,6 +215,9 @@ impl Shard {
         if self.settings.limits.handshake_rate != settings.limits.handshake_rate {
             self.handshakes =
                 settings.limits.handshake_rate.map(|per_second| Rate::new(per_second, self.now));
+        }
+        if !Arc::ptr_eq(&self.settings.auth.revocations, &settings.auth.revocations) {
+            self.revoking.begin();
         }
         self.settings = settings;
     }
@@ -262,6 +270,7 @@ impl Shard {
         }
         self.expire();
         self.sweep();
+        self.end_revoked();
         if self.positions_due <= now {
             self.positions_due = now + self.settings.patience.position_check;
             self.check_positions();
@@ -279,6 +288,7 @@ impl Shard {
             self.requests.deadline(),
             self.expiries.deadline(),
             self.sweeps.deadline(),
+            self.revoking.deadline(self.now),
             positions,
         ];
         dues.into_iter().flatten().min()

@@ -49,6 +49,8 @@ pub enum Kind {
     // Of the control plane.
     /// A back end, or a key that has to be fetched, decides about a connect command.
     Connect,
+    /// Nobody waits for the answer: the client was told to try again.
+    Keys,
     Refresh,
     SubRefresh {
         channel: Arc<str>,
@@ -73,7 +75,7 @@ impl Kind {
             | Self::Connect
             | Self::Refresh => 0,
             Self::Publish | Self::Cursor | Self::SubRefresh { .. } | Self::Subscribe { .. } => 1,
-            Self::PublishHook { .. } | Self::Rpc => 8,
+            Self::Keys | Self::PublishHook { .. } | Self::Rpc => 8,
             Self::History | Self::Presence(_) | Self::PresenceStats(_) => 64,
         }
     }

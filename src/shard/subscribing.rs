@@ -7,9 +7,10 @@ use super::Shard;
 use super::ask::{Answer, Ask, Subscribed};
 use super::call::Position;
 use super::commands::Refused;
+use super::fetching::Missing;
 use super::joining::{Deferred, Join, Stage, Want, Why, Wish};
 use super::requests::{Asker, Kind};
-use crate::auth::{Occasion, SubscriptionClaims};
+use crate::auth::{Occasion, SubscriptionClaims, TokenError};
 use crate::channels::{Policy, Resolved};
 use crate::filter::Filter;
 use crate::ids::ConnId;
@@ -23,6 +24,8 @@ enum Verdict {
     Allowed(Option<Box<SubscriptionClaims>>),
     /// A back end decides.
     Ask(Box<str>),
+    /// The key of the token has to be fetched.
+    Fetch(Missing),
 }
 
 impl Shard {
@@ -43,9 +46,14 @@ impl Shard {
             why: Why::Command(command),
             stage: Stage::Hook,
             wish,
+            token: Box::default(),
             deferred: Vec::new(),
         });
         match verdict {
+            Verdict::Fetch(missing) => {
+                join.token = Box::from(&*request.token);
+                self.fetch_for_join(id, command, missing, join)
+            }
             Verdict::Ask(hook) => self.ask_subscribe(id, command, hook, request, join),
             Verdict::Allowed(claims) => {
                 if let Some(claims) = claims {
@@ -140,9 +148,13 @@ impl Shard {
         resolved: &Resolved<'_>,
     ) -> Result<Verdict, Refused> {
         if !request.token.is_empty() {
-            let claims =
-                self.check_subscription(id, &request.channel, &request.token, Occasion::Subscribe)?;
-            return Ok(Verdict::Allowed(Some(Box::new(claims))));
+            return match self.verify_subscription(id, &request.channel, &request.token) {
+                Ok(claims) => Ok(Verdict::Allowed(Some(Box::new(claims)))),
+                Err(TokenError::UnknownKey { kid, address, is_current: false }) => {
+                    Ok(Verdict::Fetch(Missing { kid, address }))
+                }
+                Err(error) => Err(self.refusal(&error, Occasion::Subscribe)),
+            };
         }
         let Some(session) = self.session(id) else {
             return Err(Disconnect::BadRequest.into());
@@ -171,18 +183,26 @@ impl Shard {
         token: &str,
         occasion: Occasion,
     ) -> Result<SubscriptionClaims, Refused> {
-        let now = self.unix_s();
-        let Some(session) = self.session(id) else {
-            return Err(Disconnect::BadRequest.into());
-        };
+        let checked = self.verify_subscription(id, channel, token);
+        checked.map_err(|error| {
+            if occasion == Occasion::SubRefresh {
+                self.fetch_for_refresh(id, &error);
+            }
+            self.refusal(&error, occasion)
+        })
+    }
+
+    fn verify_subscription(
+        &self,
+        id: ConnId,
+        channel: &str,
+        token: &str,
+    ) -> Result<SubscriptionClaims, TokenError> {
+        let claims = self.settings.auth.subscription(token, self.unix_s())?;
+        let session = self.session(id).ok_or(TokenError::Mismatch("client"))?;
         let client = session.client.text();
-        let client = std::str::from_utf8(&client).unwrap_or_default();
-        let claims = self.settings.auth.subscription(token, now);
-        let checked = claims.and_then(|claims| {
-            claims.check(&session.user, channel, client)?;
-            Ok(claims)
-        });
-        checked.map_err(|error| self.refusal(&error, occasion))
+        claims.check(&session.user, channel, std::str::from_utf8(&client).unwrap_or_default())?;
+        Ok(claims)
     }
 
     fn ask_subscribe(
@@ -217,6 +237,7 @@ impl Shard {
                 join.wish.grant(*granted);
                 self.join(id, join);
             }
+            Answer::Keys => self.keys_for_join(id, join),
             other => self.join_refused(id, *join, other),
         }
     }
@@ -274,12 +295,13 @@ impl Wish {
         self.overrides = granted.overrides;
     }
 
-    fn grant_token(&mut self, claims: SubscriptionClaims) {
+    pub(super) fn grant_token(&mut self, claims: SubscriptionClaims) {
         self.expire_at = claims.expire_at;
         self.refreshes_itself = true;
         self.info = claims.info;
         self.data = claims.data;
         self.overrides = claims.overrides;
+        self.made_by = Some(Box::new(claims.id));
     }
 }
 
