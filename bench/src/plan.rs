@@ -12,6 +12,8 @@ pub enum Protocol {
     Raw,
     /// The JSON client protocol of Centrifugo.
     Centrifuge,
+    /// The same in Protobuf; the URL needs `?format=protobuf`.
+    CentrifugeProtobuf,
 }
 
 impl Protocol {
@@ -19,6 +21,7 @@ impl Protocol {
         match self {
             Self::Raw => "raw",
             Self::Centrifuge => "centrifuge",
+            Self::CentrifugeProtobuf => "centrifuge-protobuf",
         }
     }
 }
@@ -77,10 +80,24 @@ pub struct Shape {
     pub pace: Pace,
     /// Whether members subscribe to the channel of their group.
     pub subscribe: bool,
+    /// Channels that each member listens to: that of its group and others of the same kind.
+    pub subscriptions: u32,
+    /// Whether subscribing asks for everything that the channel keeps.
+    pub recover: bool,
     /// First part of all channel names.
     pub channel_prefix: String,
     /// Token of the connect command; empty: none.
     pub token: String,
+}
+
+impl Protocol {
+    /// Whether there are channels, so that not everybody hears everything.
+    pub const fn has_channels(self) -> bool {
+        match self {
+            Self::Raw => false,
+            Self::Centrifuge | Self::CentrifugeProtobuf => true,
+        }
+    }
 }
 
 impl Shape {

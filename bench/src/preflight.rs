@@ -58,7 +58,7 @@ pub fn check(url: &Url, request: &[u8], protocol: Protocol) -> Result<(), Prefli
 fn routes_hint(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Raw => " with `[routes] echo = true`",
-        Protocol::Centrifuge => "",
+        Protocol::Centrifuge | Protocol::CentrifugeProtobuf => "",
     }
 }
 
@@ -68,7 +68,9 @@ fn hint(refused: &Refused, protocol: Protocol) -> &'static str {
         ("404", Protocol::Raw) => {
             ": the path of the echo route is /echo, and it has to be enabled (`[routes] echo = true`)"
         }
-        ("404", Protocol::Centrifuge) => ": the path of the client protocol is /connection/websocket",
+        ("404", Protocol::Centrifuge | Protocol::CentrifugeProtobuf) => {
+            ": the path of the client protocol is /connection/websocket"
+        }
         ("403", _) => ": its allowed origins exclude us; --header 'Origin: ...' sets one",
         ("503", _) => ": the server is at its connection limit, or is being stopped",
         _ => "",

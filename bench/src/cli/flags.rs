@@ -58,7 +58,8 @@ pub struct Common {
     /// Server to connect to, ws://host:port/path.
     #[arg(long)]
     pub url: String,
-    /// `raw` (an echo server; for fanout and chat one that sends every message to all) or `centrifuge`.
+    /// `raw` (an echo server; for fanout and chat one that sends every message to all), `centrifuge` (JSON) or
+    /// `centrifuge-protobuf`.
     #[arg(long, value_enum, default_value = "raw", hide_possible_values = true)]
     pub protocol: Protocol,
     /// Time that counts.
@@ -91,6 +92,12 @@ pub struct Common {
     /// Token of the connect command.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub token: String,
+    /// Channels that each client subscribes to (client protocol only).
+    #[arg(long, value_parser = count, default_value = "1")]
+    pub subscriptions: u32,
+    /// Ask for everything that a channel keeps when subscribing (client protocol only).
+    #[arg(long)]
+    pub recover: bool,
     /// Additional header of the upgrade request; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
@@ -115,6 +122,13 @@ pub struct Common {
     /// Of the masking keys.
     #[arg(long, default_value = "1")]
     pub seed: u64,
+}
+
+impl Common {
+    /// Whether messages go in binary frames.
+    pub fn is_binary(&self) -> bool {
+        self.binary || self.protocol == Protocol::CentrifugeProtobuf
+    }
 }
 
 #[derive(Args, Clone, Debug)]

@@ -4,7 +4,7 @@ use super::{Engine, broken, now_ns, watch};
 use crate::connection::Phase;
 use crate::handshake;
 use ringway::sys::source::bind_source;
-use ringway::ws::{Opcode, append_masked_frame};
+use ringway::ws::append_masked_frame;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
@@ -89,7 +89,8 @@ impl Engine {
             return self.join(slot);
         };
         let key = self.wire.keys.of(slot);
-        append_masked_frame(&mut self.wire.out, Opcode::Text, &hello, key);
+        let (opcode, _) = self.wire.target.pong();
+        append_masked_frame(&mut self.wire.out, opcode, &hello, key);
         let connection = &mut self.connections[slot as usize];
         connection.awaited = awaited;
         connection.phase = Phase::Joining;

@@ -8,7 +8,7 @@ use super::traffic::Traffic;
 use super::{Engine, broken, now_ns};
 use crate::connection::{Connection, Phase};
 use crate::frame::Template;
-use crate::target::centrifuge::{CONNECT_ID, PONG, SUBSCRIBE_ID};
+use crate::target::centrifuge::{CONNECT_ID, SUBSCRIBE_ID};
 use crate::target::{CONNECT_REPLY, Item, SUBSCRIBE_REPLY};
 use ringway::ws::{CloseCode, Event, Opcode, ReadOptions, Role, append_masked_frame};
 use rustix::io::Errno;
@@ -79,6 +79,7 @@ impl Engine {
             now,
             crowded,
             answers: self.is_closed_loop(),
+            pong: self.wire.target.pong(),
             key,
             connection: &mut self.connections[slot as usize],
             traffic: &mut self.traffic,
@@ -114,6 +115,8 @@ struct Hand<'a> {
     crowded: bool,
     /// Closed loop: the next message leaves when one's own came back.
     answers: bool,
+    /// The answer to a ping.
+    pong: (Opcode, &'static [u8]),
     key: [u8; 4],
     connection: &'a mut Connection,
     traffic: &'a mut Traffic,
@@ -145,7 +148,7 @@ impl Hand<'_> {
                     self.answer();
                 }
             }
-            Item::Ping => append_masked_frame(self.out, Opcode::Text, PONG, self.key),
+            Item::Ping => append_masked_frame(self.out, self.pong.0, self.pong.1, self.key),
             Item::Reply { id } => match id {
                 CONNECT_ID => self.connection.awaited &= !CONNECT_REPLY,
                 SUBSCRIBE_ID => self.connection.awaited &= !SUBSCRIBE_REPLY,

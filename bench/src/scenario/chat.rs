@@ -20,10 +20,12 @@ pub fn run(flags: &ChatFlags) -> Result<bool, ScenarioError> {
         members: flags.members,
         speakers,
         size: flags.size,
-        binary: flags.common.binary,
+        binary: flags.common.is_binary(),
         pace: Pace::Open { period_ns: 1e9 * f64::from(speakers) / flags.rate },
         subscribe: true,
         channel_prefix: channel_prefix(&flags.common),
+        subscriptions: flags.common.subscriptions.max(1),
+        recover: flags.common.recover,
         token: flags.common.token.clone(),
     };
     let mut session = Session::open("chat", &flags.common, &shape)?;

@@ -15,10 +15,12 @@ pub fn run(flags: &EchoFlags) -> Result<bool, ScenarioError> {
         members: 1,
         speakers: 1,
         size: flags.size,
-        binary: flags.common.binary,
+        binary: flags.common.is_binary(),
         pace,
         subscribe: true,
         channel_prefix: channel_prefix(&flags.common),
+        subscriptions: flags.common.subscriptions.max(1),
+        recover: flags.common.recover,
         token: flags.common.token.clone(),
     };
     let mut session = Session::open("echo", &flags.common, &shape)?;

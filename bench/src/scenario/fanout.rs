@@ -11,10 +11,12 @@ pub fn run(flags: &FanoutFlags) -> Result<bool, ScenarioError> {
         members: flags.subscribers,
         speakers: flags.publishers,
         size: flags.size,
-        binary: flags.common.binary,
+        binary: flags.common.is_binary(),
         pace: Pace::Open { period_ns: 1e9 / flags.rate },
         subscribe: true,
         channel_prefix: channel_prefix(&flags.common),
+        subscriptions: flags.common.subscriptions.max(1),
+        recover: flags.common.recover,
         token: flags.common.token.clone(),
     };
     let mut session = Session::open("fanout", &flags.common, &shape)?;

@@ -13,17 +13,19 @@ pub fn run(flags: &IdleFlags) -> Result<bool, ScenarioError> {
     let connections = steps.last().copied().unwrap_or(flags.connections);
     let members = match flags.common.protocol {
         Protocol::Raw => 1,
-        Protocol::Centrifuge => flags.members.clamp(1, connections),
+        Protocol::Centrifuge | Protocol::CentrifugeProtobuf => flags.members.clamp(1, connections),
     };
     let shape = Shape {
         connections,
         members,
         speakers: members,
         size: flags.size,
-        binary: flags.common.binary,
+        binary: flags.common.is_binary(),
         pace: if flags.burst { Pace::Open { period_ns: 1e9 / flags.rate } } else { Pace::Silent },
         subscribe: !flags.no_subscribe,
         channel_prefix: channel_prefix(&flags.common),
+        subscriptions: flags.common.subscriptions.max(1),
+        recover: flags.common.recover,
         token: flags.common.token.clone(),
     };
     let mut session = Session::open("idle", &flags.common, &shape)?;

@@ -8,17 +8,21 @@ use crate::plan::{Pace, Protocol, Shape};
 pub fn run(flags: &StormFlags) -> Result<bool, ScenarioError> {
     let members = match flags.common.protocol {
         Protocol::Raw => 1,
-        Protocol::Centrifuge => flags.members.clamp(1, flags.connections.max(1)),
+        Protocol::Centrifuge | Protocol::CentrifugeProtobuf => {
+            flags.members.clamp(1, flags.connections.max(1))
+        }
     };
     let shape = Shape {
         connections: flags.connections,
         members,
         speakers: 1,
         size: crate::target::size_min(flags.common.protocol),
-        binary: false,
+        binary: flags.common.is_binary(),
         pace: Pace::Silent,
         subscribe: true,
         channel_prefix: channel_prefix(&flags.common),
+        subscriptions: flags.common.subscriptions.max(1),
+        recover: flags.common.recover,
         token: flags.common.token.clone(),
     };
     let mut session = Session::open("storm", &flags.common, &shape)?;

@@ -3,7 +3,7 @@
 //! Nearly everything that arrives is a push with a stamp or the reply to a publish: both are recognised by their bytes.
 //! What looks different is parsed properly. Commands carry ids: 1 connect, 2 subscribe, from `PUBLISH_ID_MIN` publishes.
 
-use super::{CONNECT_REPLY, Item, SUBSCRIBE_REPLY, pad};
+use super::{CONNECT_REPLY, Item, SUBSCRIBE_REPLY, channels, pad};
 use crate::frame::{CHANNEL_DIGITS, Fields, NUMBER_DIGITS, digits};
 use crate::plan::Shape;
 use crate::stamp::{STAMP_BYTES, Stamp};
@@ -55,8 +55,10 @@ pub fn hello(shape: &Shape, group: u32) -> (Vec<u8>, u8) {
     if !shape.subscribe {
         return (text.into_bytes(), CONNECT_REPLY);
     }
-    let channel = format!("{}{group:0width$}", shape.channel_prefix, width = CHANNEL_DIGITS);
-    text = format!("{text}\n{{\"id\":{SUBSCRIBE_ID},\"subscribe\":{{\"channel\":\"{channel}\"}}}}");
+    let recover = if shape.recover { ",\"recover\":true,\"recoverable\":true" } else { "" };
+    for (id, channel) in (SUBSCRIBE_ID..).zip(channels(shape, group)) {
+        text = format!("{text}\n{{\"id\":{id},\"subscribe\":{{\"channel\":\"{channel}\"{recover}}}}}");
+    }
     (text.into_bytes(), CONNECT_REPLY | SUBSCRIBE_REPLY)
 }
 
@@ -231,6 +233,8 @@ mod tests {
             binary: false,
             pace: Pace::Silent,
             subscribe: true,
+            subscriptions: 1,
+            recover: false,
             channel_prefix: "bench-".into(),
             token: "to\"ken".into(),
         };

@@ -2,11 +2,13 @@
 //! Everything else in the generator treats them alike. Knows no sockets and no clock.
 
 pub mod centrifuge;
+pub mod protobuf;
 pub mod raw;
 
-use crate::frame::Fields;
+use crate::frame::{CHANNEL_DIGITS, Fields};
 use crate::plan::{Protocol, Shape};
 use crate::stamp::Stamp;
+use ringway::ws::Opcode;
 
 /// What an arriving message, or a part of one, means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,7 @@ pub const SUBSCRIBE_REPLY: u8 = 2;
 pub enum Target {
     Raw,
     Centrifuge(Box<centrifuge::Scanner>),
+    Protobuf(protobuf::Scanner),
 }
 
 impl Target {
@@ -43,6 +46,7 @@ impl Target {
         match protocol {
             Protocol::Raw => Self::Raw,
             Protocol::Centrifuge => Self::Centrifuge(Box::default()),
+            Protocol::CentrifugeProtobuf => Self::Protobuf(protobuf::Scanner::default()),
         }
     }
 
@@ -51,6 +55,7 @@ impl Target {
         match self {
             Self::Raw => raw::message(shape),
             Self::Centrifuge(_) => centrifuge::message(shape),
+            Self::Protobuf(_) => protobuf::message(shape),
         }
     }
 
@@ -59,6 +64,15 @@ impl Target {
         match self {
             Self::Raw => None,
             Self::Centrifuge(_) => Some(centrifuge::hello(shape, group)),
+            Self::Protobuf(_) => Some(protobuf::hello(shape, group)),
+        }
+    }
+
+    /// How its messages travel, and the answer to a ping.
+    pub const fn pong(&self) -> (Opcode, &'static [u8]) {
+        match self {
+            Self::Raw | Self::Centrifuge(_) => (Opcode::Text, centrifuge::PONG),
+            Self::Protobuf(_) => (Opcode::Binary, protobuf::PONG),
         }
     }
 
@@ -67,6 +81,7 @@ impl Target {
         match self {
             Self::Raw => raw::scan(message, sink),
             Self::Centrifuge(scanner) => scanner.scan(message, sink),
+            Self::Protobuf(scanner) => scanner.scan(message, sink),
         }
     }
 }
@@ -76,7 +91,16 @@ pub const fn size_min(protocol: Protocol) -> u32 {
     match protocol {
         Protocol::Raw => raw::SIZE_MIN,
         Protocol::Centrifuge => centrifuge::SIZE_MIN,
+        Protocol::CentrifugeProtobuf => protobuf::SIZE_MIN,
     }
+}
+
+/// What a member of a group listens to: the channel of the group first, then channels of no group.
+fn channels(shape: &Shape, group: u32) -> impl Iterator<Item = String> + '_ {
+    let others = (1..shape.subscriptions).map(|at| 90_000_000 + at);
+    std::iter::once(group)
+        .chain(others)
+        .map(|number| format!("{}{number:0width$}", shape.channel_prefix, width = CHANNEL_DIGITS))
 }
 
 /// Fills a payload behind its stamp: letters, so that any text codec takes them.
