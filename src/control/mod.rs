@@ -185,7 +185,7 @@ fn spawn_bounded(
             started: clock::now(),
             published: view.published.clone(),
         };
-        let api = Api::new(Arc::clone(&line.cores), options.api, facts);
+        let api = Api::new(&line, options.api, facts);
         let external = options.api_external.then(|| Arc::clone(&api));
         let plane = Plane {
             handovers: Handovers::new(handovers).map_err(ControlError::Reactor)?,

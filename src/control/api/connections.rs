@@ -223,7 +223,7 @@ impl Api {
     }
 
     /// Done once every core says so.
-    async fn everywhere(&self, make: impl FnMut() -> Call) -> Result<(), ApiError> {
+    pub(super) async fn everywhere(&self, make: impl FnMut() -> Call) -> Result<(), ApiError> {
         for outcome in self.cores.ask_all(make).await {
             if !matches!(outcome, Outcome::Done { .. }) {
                 return Err(ApiError::of(&outcome));
@@ -234,7 +234,7 @@ impl Api {
 }
 
 /// All that a caller learns.
-const DONE: &[u8] = b"{}";
+pub(super) const DONE: &[u8] = b"{}";
 
 /// Codes that a close frame of ours may carry: the protocol's own, and those of applications.
 const CODES: std::ops::RangeInclusive<u16> = 3000..=4999;

@@ -14,6 +14,8 @@ pub(super) enum ApiError {
     /// The parameters are no JSON object of the method's form: 400 where a body is one call.
     Unreadable(String),
     BadRequest(&'static str),
+    /// What was to be done has been looked at, and found wrong.
+    Refused(String),
     NotAvailable,
     TooManyRequests,
     Unrecoverable,
@@ -35,7 +37,7 @@ impl ApiError {
             Self::Internal => 100,
             Self::UnknownChannel => 102,
             Self::NotFound => 104,
-            Self::Unreadable(_) | Self::BadRequest(_) => 107,
+            Self::Unreadable(_) | Self::BadRequest(_) | Self::Refused(_) => 107,
             Self::NotAvailable => 108,
             Self::TooManyRequests => 111,
             Self::Unrecoverable => 112,
@@ -47,7 +49,7 @@ impl ApiError {
             Self::Internal => "internal server error",
             Self::UnknownChannel => "unknown channel",
             Self::NotFound => "not found",
-            Self::Unreadable(_) | Self::BadRequest(_) => "bad request",
+            Self::Unreadable(_) | Self::BadRequest(_) | Self::Refused(_) => "bad request",
             Self::NotAvailable => "not available",
             Self::TooManyRequests => "too many requests",
             Self::Unrecoverable => "unrecoverable position",
@@ -58,16 +60,19 @@ impl ApiError {
         match self {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UnknownChannel | Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Unreadable(_) | Self::BadRequest(_) | Self::NotAvailable => StatusCode::BAD_REQUEST,
+            Self::Unreadable(_) | Self::BadRequest(_) | Self::Refused(_) | Self::NotAvailable => {
+                StatusCode::BAD_REQUEST
+            }
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Unrecoverable => StatusCode::RANGE_NOT_SATISFIABLE,
         }
     }
 
     /// What exactly is wrong, if that can be said in a header.
-    pub(super) const fn reason(&self) -> Option<&'static str> {
+    pub(super) fn reason(&self) -> Option<&str> {
         match self {
             Self::BadRequest(reason) => Some(reason),
+            Self::Refused(reason) => Some(reason),
             Self::Internal
             | Self::UnknownChannel
             | Self::NotFound

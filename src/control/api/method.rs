@@ -44,6 +44,11 @@ methods! {
     SetCursor "set_cursor"
     Info "info"
     Rpc "rpc"
+    Reload "reload"
+    BlockUser "block_user"
+    UnblockUser "unblock_user"
+    RevokeToken "revoke_token"
+    InvalidateUserTokens "invalidate_user_tokens"
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod presence;
 mod procedures;
 mod publishing;
 mod request;
+mod revoking;
 mod serve;
 
 pub(super) use envelope::uuid;
@@ -25,8 +26,11 @@ pub use key::ApiAccess;
 pub(super) use node::NodeFacts;
 pub(super) use serve::owns;
 
+use super::Line;
 use super::cores::Cores;
 use super::live::Live;
+use super::live_settings::LiveSettings;
+use super::reload::Reload;
 use error::ApiError;
 use hyper::body::Bytes;
 use method::Method;
@@ -38,11 +42,19 @@ pub(super) struct Api {
     cores: Arc<Cores>,
     access: Live<ApiAccess>,
     facts: NodeFacts,
+    live: Arc<LiveSettings>,
+    reload: Option<Arc<Reload>>,
 }
 
 impl Api {
-    pub(super) fn new(cores: Arc<Cores>, access: Live<ApiAccess>, facts: NodeFacts) -> Arc<Self> {
-        Arc::new(Self { cores, access, facts })
+    pub(super) fn new(line: &Line, access: Live<ApiAccess>, facts: NodeFacts) -> Arc<Self> {
+        Arc::new(Self {
+            cores: Arc::clone(&line.cores),
+            access,
+            facts,
+            live: Arc::clone(&line.live),
+            reload: line.reload.clone(),
+        })
     }
 
     fn access(&self) -> Arc<ApiAccess> {
@@ -69,6 +81,11 @@ impl Api {
             Method::SetCursor => self.set_cursor(params, out).await,
             Method::Info => self.info(params, out).await,
             Method::Rpc => self.rpc(params, out),
+            Method::Reload => self.reload(params, out).await,
+            Method::BlockUser => self.block_user(params, out).await,
+            Method::UnblockUser => self.unblock_user(params, out),
+            Method::RevokeToken => self.revoke_token(params, out),
+            Method::InvalidateUserTokens => self.invalidate_user_tokens(params, out),
         }
     }
 

@@ -1,4 +1,4 @@
-//! info: what this node is and what it carries.
+//! info and reload: what this node is and what it carries, and reading its configuration again.
 //! Invariant: a user is counted once, however many cores carry a connection of theirs.
 
 use super::Api;
@@ -56,6 +56,23 @@ impl Api {
             to.number("uptime", uptime);
             to.object("metrics", |to| facts.metrics(uptime, to));
         });
+        object.close();
+        Ok(())
+    }
+}
+
+impl Api {
+    pub(super) async fn reload(&self, _params: &[u8], out: &mut Vec<u8>) -> Result<(), ApiError> {
+        let reload = self.reload.as_ref().ok_or(ApiError::NotAvailable)?;
+        let report = match Arc::clone(reload).spawn().await {
+            None => return Err(ApiError::Internal),
+            Some(Err(problems)) => return Err(ApiError::Refused(problems.join("; "))),
+            Some(Ok(report)) => report,
+        };
+        let mut object = Object::open(out);
+        object.texts("changed", report.changed.iter().map(String::as_str));
+        object.texts("pending", report.pending.iter().copied());
+        object.texts("warnings", report.warnings.iter().map(String::as_str));
         object.close();
         Ok(())
     }

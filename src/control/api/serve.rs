@@ -140,8 +140,9 @@ fn failure(error: &ApiError, mode: ErrorMode, mut out: Vec<u8>) -> Response {
         }
     };
     let mut response = json(status, out);
-    if let Some(reason) = error.reason() {
-        response.headers_mut().insert(REASON, HeaderValue::from_static(reason));
+    // A reason that no header can carry is in the log at least.
+    if let Some(reason) = error.reason().and_then(|reason| HeaderValue::from_str(reason).ok()) {
+        response.headers_mut().insert(REASON, reason);
     }
     response
 }
