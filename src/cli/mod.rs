@@ -1,6 +1,7 @@
 //! The command line: what to run, how to say what went wrong, and with which status to end.
 //! Invariant: the flags of `serve` are those of the option table, and each `Fatal` ends in its own exit code.
 
+mod api;
 pub mod banner;
 mod check_config;
 mod doctor;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::fatal::Fatal;
 use crate::server::{self, Sources};
 use crate::sys::probe::kernel_release;
+use api::ApiArguments;
 use check_config::CheckConfigArguments;
 use clap::{CommandFactory, Parser, Subcommand};
 use doctor::DoctorArguments;
@@ -55,6 +57,9 @@ enum Command {
     /// Make a token for a client, or check one
     #[command(after_help = token::EXAMPLES)]
     Token(Box<TokenArguments>),
+    /// Call the server API of a running node
+    #[command(after_help = api::EXAMPLES)]
+    Api(Box<ApiArguments>),
     /// Print the version, the commit and the running kernel
     Version,
 }
@@ -68,8 +73,9 @@ Examples:
   ringway errors 3008                          what a code means and what to do
   ringway doctor                               before ten thousand connections
   ringway token --user 42                      a token that a client can connect with
+  ringway api info                             what a running node carries
 
-Exit status: 0 stopped in order, 1 the doctor found a failure or a token is refused, 2 the configuration or the command line is wrong, \
+Exit status: 0 stopped in order, 1 the doctor found a failure, a call failed or a token is refused, 2 the configuration or the command line is wrong, \
 3 and up something that the machine refuses, as the message says.";
 
 /// Runs the command that the process was started with.
@@ -83,6 +89,7 @@ pub fn run() -> ExitCode {
         Command::Completions(arguments) => papers::completions(&arguments),
         Command::Man(arguments) => verdict(papers::man(&arguments)),
         Command::Token(arguments) => token::run(*arguments).unwrap_or_else(|fatal| verdict(Err(fatal))),
+        Command::Api(arguments) => api::run(&arguments).unwrap_or_else(|fatal| verdict(Err(fatal))),
         Command::Version => {
             say(&format!("{}\n", version()));
             ExitCode::SUCCESS

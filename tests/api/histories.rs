@@ -95,7 +95,7 @@ fn a_cursor_keeps_how_far_a_user_has_come() {
     let get = format!("{{{CHANNEL},\"user\":\"42\"}}");
     assert_eq!(caller.call("cursor", &get), cursor(0));
     let set = format!("{{{CHANNEL},\"user\":\"42\",\"offset\":2}}");
-    assert_eq!(caller.call("set_cursor", &set), r#"{"result":{}}"#);
+    assert_eq!(caller.call("set_cursor", &set), cursor(2));
     assert_eq!(caller.call("cursor", &get), cursor(2));
     assert_eq!(caller.call("cursor", &format!("{{{CHANNEL},\"user\":\"43\"}}")), cursor(0));
     assert_eq!(caller.call("set_cursor", &get), BAD_REQUEST);

@@ -58,14 +58,33 @@ impl Api {
     pub(super) async fn history_remove(&self, params: &[u8], out: &mut Vec<u8>) -> Result<(), ApiError> {
         let request: HistoryRequest = read(params)?;
         let channel = required(&request.channel)?;
-        let call = Call::HistoryRemove { channel: Arc::from(channel) };
-        self.change(channel, call, out).await
+        let outcome =
+            self.cores.ask_owner(channel, Call::HistoryRemove { channel: Arc::from(channel) }).await;
+        if !matches!(outcome, Outcome::Done { .. }) {
+            return Err(ApiError::of(&outcome));
+        }
+        out.extend_from_slice(b"{}");
+        Ok(())
     }
 
     pub(super) async fn cursor(&self, params: &[u8], out: &mut Vec<u8>) -> Result<(), ApiError> {
         let request: CursorRequest = read(params)?;
         let channel = required(&request.channel)?;
         let call = Call::Cursor { channel: Arc::from(channel), user: Box::from(&*request.user) };
+        self.answer_cursor(channel, call, out).await
+    }
+
+    /// Answers with what holds now, which may be beyond what was asked for.
+    pub(super) async fn set_cursor(&self, params: &[u8], out: &mut Vec<u8>) -> Result<(), ApiError> {
+        let request: CursorRequest = read(params)?;
+        let channel = required(&request.channel)?;
+        let offset = request.offset.ok_or(ApiError::BadRequest("offset is missing"))?;
+        let user = Box::from(&*request.user);
+        let call = Call::SetCursor { channel: Arc::from(channel), user, offset };
+        self.answer_cursor(channel, call, out).await
+    }
+
+    async fn answer_cursor(&self, channel: &str, call: Call, out: &mut Vec<u8>) -> Result<(), ApiError> {
         let outcome = self.cores.ask_owner(channel, call).await;
         let Outcome::Cursor { position, acknowledged } = outcome else { return Err(ApiError::of(&outcome)) };
         let mut object = Object::open(out);
@@ -73,23 +92,6 @@ impl Api {
         object.text_always("epoch", &position.epoch);
         object.number_always("offset", position.offset);
         object.close();
-        Ok(())
-    }
-
-    pub(super) async fn set_cursor(&self, params: &[u8], out: &mut Vec<u8>) -> Result<(), ApiError> {
-        let request: CursorRequest = read(params)?;
-        let channel = required(&request.channel)?;
-        let offset = request.offset.ok_or(ApiError::BadRequest("offset is missing"))?;
-        let user = Box::from(&*request.user);
-        self.change(channel, Call::SetCursor { channel: Arc::from(channel), user, offset }, out).await
-    }
-
-    async fn change(&self, channel: &str, call: Call, out: &mut Vec<u8>) -> Result<(), ApiError> {
-        let outcome = self.cores.ask_owner(channel, call).await;
-        if !matches!(outcome, Outcome::Done { .. }) {
-            return Err(ApiError::of(&outcome));
-        }
-        out.extend_from_slice(b"{}");
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use super::error::ErrorMode;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue};
 use std::fmt;
 
@@ -12,7 +12,8 @@ use std::fmt;
 pub struct ApiAccess {
     /// Empty: there is none, and nobody can show it.
     pub key: String,
-    /// Everybody may do everything.
+    /// Everybody may do everything, but for web pages: browsers let any page of the world post to this machine, and say
+    /// so with an Origin.
     pub insecure: bool,
     pub error_mode: ErrorMode,
 }
@@ -24,7 +25,7 @@ impl ApiAccess {
     }
 
     pub(super) fn admits(&self, headers: &HeaderMap, query: Option<&str>) -> bool {
-        if self.insecure {
+        if self.insecure && !headers.contains_key(ORIGIN) {
             return true;
         }
         let shown = headers.get("x-api-key").map(HeaderValue::as_bytes);
@@ -123,6 +124,7 @@ mod tests {
         let open = ApiAccess { insecure: true, ..ApiAccess::default() };
         assert!(!open.is_closed());
         assert!(admits(&open, None, None));
+        assert!(!admits(&open, Some(("origin", "https://evil.example")), None), "a page of somebody else");
     }
 
     #[test]
