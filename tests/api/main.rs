@@ -21,6 +21,7 @@ mod histories;
 mod hostile;
 mod people;
 mod publishing;
+mod revoking;
 
 /// Everything that an anonymous client may want to do in `plain` channels, with presence; a history in `log:` channels;
 /// neither in `bare:` channels. Pings do not come between.
