@@ -150,10 +150,11 @@ mod tests {
     /// A remedy that names an option which was renamed would send people astray.
     #[test]
     fn options_in_remedies_exist() {
+        use crate::config::option::Entry;
         use crate::config::table::{find, lists, options};
         let leaves: Vec<&str> =
             lists().iter().flat_map(|list| list.options()).map(|option| option.key).collect();
-        let sections: Vec<&str> = options().map(|entry| entry.section()).collect();
+        let sections: Vec<&str> = options().map(Entry::section).collect();
         for entry in entries() {
             let words =
                 entry.explanation.remedy.split(|c: char| !(c.is_ascii_alphanumeric() || "._".contains(c)));

@@ -66,13 +66,14 @@ fn pages(folder: &Path) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::option::Entry;
     use crate::config::table::options;
 
     #[test]
     fn every_shell_learns_every_command_and_flag() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let script = script(shell);
-            let flags = options().filter(|entry| !entry.is_secret()).map(|entry| entry.flag());
+            let flags = options().filter(|entry| !entry.is_secret()).map(Entry::flag);
             for word in flags.chain([
                 "serve",
                 "doctor",

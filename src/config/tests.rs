@@ -290,3 +290,15 @@ fn a_wrong_value_in_the_environment_names_the_variable() {
 fn the_epoll_driver_is_announced_but_not_yet_there() {
     assert!(refused("driver = \"epoll\"")[0].contains("the epoll driver is not part of this version"));
 }
+
+#[test]
+fn a_server_api_without_a_key_is_warned_about_where_others_can_reach_it() {
+    let open = |lines: &str| {
+        let (_, warnings) = load(&format!("[http_api]\ninsecure = true\n{lines}"), &[], &[]).unwrap();
+        warnings.iter().any(|warning| matches!(warning, Warning::ApiOpen { .. }))
+    };
+    assert!(!open(""));
+    assert!(open("external = true\n"));
+    assert!(open("[listen]\ninternal = \"0.0.0.0:9080\"\n"));
+    assert!(!open("external = true\n[listen]\npublic = \"127.0.0.1:8080\"\n"));
+}

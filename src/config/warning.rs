@@ -3,7 +3,7 @@
 
 use super::Config;
 use super::table::tokens::Token;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
@@ -41,6 +41,11 @@ pub enum Warning {
              take it out wherever strangers can connect"
     )]
     Insecure,
+    #[error(
+        "the server API is open to whoever reaches {address}; \
+             set http_api.key and take http_api.insecure out"
+    )]
+    ApiOpen { address: SocketAddr },
     #[error("the environment has {name}, which is no option{}",
             .suggestion.as_ref().map_or_else(|| "; unset it if it was meant for Ringway".to_owned(),
                                              |close| format!("; did you mean {close}?")))]
@@ -55,7 +60,8 @@ impl Warning {
             | Self::DevelopmentExposed { .. }
             | Self::NobodyMayConnect
             | Self::KeysInTheOpen { .. }
-            | Self::Insecure => true,
+            | Self::Insecure
+            | Self::ApiOpen { .. } => true,
             Self::InternalExposed { .. } | Self::UnknownVariable { .. } | Self::ShortSecret { .. } => false,
         }
     }
@@ -72,6 +78,7 @@ impl Warning {
             (config.development && !exposed).then_some(Self::Development),
             (config.development && exposed).then_some(Self::DevelopmentExposed { public }),
             (!internal.is_loopback()).then_some(Self::InternalExposed { internal }),
+            open_api(config).map(|address| Self::ApiOpen { address }),
             nobody.then_some(Self::NobodyMayConnect),
             (client.insecure && !config.development).then_some(Self::Insecure),
         ]
@@ -103,3 +110,11 @@ impl Warning {
 
 /// RFC 7518 section 3.2: as long as the hash that it keys.
 const SECRET_BYTES_SAFE: usize = 32;
+
+/// Where others can call the server API without a key, if they can.
+fn open_api(config: &Config) -> Option<SocketAddr> {
+    let (listen, api) = (&config.listen, &config.http_api);
+    let public = (api.external && !listen.public.ip().is_loopback()).then_some(listen.public);
+    let internal = (!listen.internal.ip().is_loopback()).then_some(listen.internal);
+    public.or(internal).filter(|_| api.insecure)
+}
