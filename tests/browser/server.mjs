@@ -1,37 +1,36 @@
 // The server under test: the real binary on free ports, stopped by its own process id.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 const START_MS_MAX = 10_000;
 const STOP_MS_MAX = 40_000;
-const running = new Set();
+/** Each process and the folder that it lives in. */
+const running = new Map();
 
 export class Server {
-  /** In development mode: no configuration, anonymous clients welcome. */
-  static async start(binary, listen = "127.0.0.1:0") {
+  /** Without the text of a configuration in development mode: anonymous clients welcome. */
+  static async start(binary, listen = "127.0.0.1:0", config = null) {
     const server = new Server();
-    const folder = mkdtempSync(join(tmpdir(), "ringway-browser-"));
+    const folder = mkdtempSync(join(tmpdir(), "ringway-test-"));
     const ready = join(folder, "ready");
+    const options = ["serve", "--listen", listen, "--internal", "127.0.0.1:0", "--ready-file", ready];
+    if (config !== null) {
+      writeFileSync(join(folder, "ringway.toml"), config);
+      options.push("--config", "ringway.toml");
+    }
     server.output = "";
-    server.child = spawn(binary, ["serve", "--listen", listen, "--internal", "127.0.0.1:0", "--ready-file", ready], {
-      cwd: folder,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    running.add(server.child);
+    server.child = spawn(binary, options, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+    running.set(server.child, folder);
     for (const stream of [server.child.stdout, server.child.stderr]) stream.on("data", (text) => { server.output += text; });
     server.ended = new Promise((resolve, reject) => {
       server.child.once("error", reject);
-      server.child.once("close", (code, signal) => { running.delete(server.child); resolve({ code, signal }); });
+      server.child.once("close", (code, signal) => { forget(server.child); resolve({ code, signal }); });
     });
-    try {
-      Object.assign(server, await server.#ready(ready));
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    Object.assign(server, await server.#ready(ready));
     return server;
   }
 
@@ -62,4 +61,14 @@ export class Server {
   }
 }
 
-process.on("exit", () => { for (const child of running) child.kill("SIGKILL"); });
+function forget(child) {
+  rmSync(running.get(child), { recursive: true, force: true });
+  running.delete(child);
+}
+
+process.on("exit", () => {
+  for (const child of [...running.keys()]) {
+    child.kill("SIGKILL");
+    forget(child);
+  }
+});
