@@ -8,26 +8,13 @@ use super::cross::Cross;
 use super::figures::Route;
 use super::opening::{is_binary, parse_id, read};
 use super::refusal::Refusal;
+use crate::proto::Codec;
 use crate::shard::stream::StreamInput;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use std::borrow::Cow;
-
-/// What a client posts.
-#[derive(Debug, Deserialize)]
-struct Emulation<'a> {
-    #[serde(borrow)]
-    session: Cow<'a, str>,
-    #[serde(borrow)]
-    node: Cow<'a, str>,
-    /// Commands, one a line.
-    #[serde(borrow)]
-    data: Cow<'a, str>,
-}
 
 impl Streams {
     pub(super) async fn emulate(&self, request: Request) -> Response {
@@ -55,11 +42,9 @@ impl Streams {
             return Err(Refusal::Method { allow: METHODS });
         }
         let body = read(body).await?;
-        if is_binary(&head.headers) {
-            return Err(Refusal::BadRequest("not yet"));
-        }
-        let emulation: Emulation<'_> = serde_json::from_slice(&body).map_err(|_| MALFORMED)?;
-        self.command(&emulation.session, &emulation.node, emulation.data.as_bytes())
+        let codec = if is_binary(&head.headers) { Codec::Protobuf } else { Codec::Json };
+        let emulation = codec.decode_emulation(&body).map_err(|_| MALFORMED)?;
+        self.command(&emulation.session, &emulation.node, &emulation.data)
     }
 
     fn command(&self, session: &str, node: &str, commands: &[u8]) -> Result<(), Refusal> {
