@@ -21,6 +21,15 @@ pub struct Publication {
     pub time_ms: i64,
 }
 
+impl Publication {
+    /// Memory that it occupies, with all that belongs to it, as if nothing of it were shared.
+    pub fn bytes(&self) -> u64 {
+        let tags: usize = self.tags.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let own = size_of::<Self>() + self.data.len() + size_of_val(&*self.tags) + tags;
+        own as u64 + self.info.as_ref().map_or(0, |person| person.bytes())
+    }
+}
+
 /// In the order in which they were given.
 pub type Tags = Box<[(Box<str>, Box<str>)]>;
 
@@ -34,4 +43,11 @@ pub struct Person {
     pub conn_info: Option<Arc<[u8]>>,
     /// What its subscription token or hook says of it.
     pub chan_info: Option<Arc<[u8]>>,
+}
+
+impl Person {
+    fn bytes(&self) -> u64 {
+        let info = |info: &Option<Arc<[u8]>>| info.as_ref().map_or(0, |info| info.len());
+        (size_of::<Self>() + self.user.len() + info(&self.conn_info) + info(&self.chan_info)) as u64
+    }
 }

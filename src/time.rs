@@ -28,6 +28,12 @@ impl Moment {
         self.0 / 1_000_000
     }
 
+    /// So long before `self`; the start at the earliest.
+    #[must_use]
+    pub fn earlier(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// Time from `earlier` to `self`; zero when the order is the other way round.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -3,7 +3,7 @@
 //! Invariant: what `Encoder` writes, `apply` and every fossil decoder turn into exactly the target; a patch is always
 //! shorter than its target. A patch between texts is a text itself, so that it can travel in a JSON string. Bytes of a
 //! peer cost time in proportion to their length, whatever they are. Knows nothing of JSON, channels or codecs.
-//! The format: fossil-scm.org/home/doc/trunk/www/delta_format.wiki.
+//! The format: "Fossil Delta Format" in the documentation of Fossil.
 
 mod blocks;
 mod decoder;

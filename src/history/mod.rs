@@ -1,7 +1,8 @@
 //! The stream of one channel in memory: its latest publications in order, and a position that outlives them.
 //!
-//! Invariant: offsets ascend by one without a hole; `top` never goes back within an epoch. What has expired is never
-//! given out, even before it was swept. Knows no clock: `now` comes in.
+//! Invariant: offsets ascend by one without a hole, and the last one kept is `top`; what was published first is over
+//! first; `top` never goes back within an epoch. What has expired is never given out, even before it was swept. Knows
+//! no clock: `now` comes in.
 
 mod read;
 mod recover;
@@ -23,8 +24,10 @@ pub struct Stream {
     epoch: Arc<str>,
     /// Offset of the latest publication ever; 0 before the first.
     top: u64,
-    /// Oldest first.
+    /// When each is over, oldest first.
     kept: VecDeque<(Moment, Arc<Publication>)>,
+    /// What these occupy.
+    bytes: u64,
     keep: Keep,
     /// When the position itself is forgotten, if nothing is published until then.
     forgotten_at: Moment,
@@ -61,7 +64,8 @@ pub enum HistoryError {
 impl Stream {
     /// `epoch` is random: a stream that was lost and begins anew must not look like the old one.
     pub fn new(epoch: Arc<str>, keep: Keep, now: Moment) -> Self {
-        Self { epoch, top: 0, kept: VecDeque::new(), keep, forgotten_at: now + keep.meta_ttl, side: None }
+        let forgotten_at = now + keep.meta_ttl;
+        Self { epoch, top: 0, kept: VecDeque::new(), bytes: 0, keep, forgotten_at, side: None }
     }
 
     /// As it was kept elsewhere: a position with the publications, oldest first, that lead up to it.
@@ -72,7 +76,14 @@ impl Stream {
         keep: Keep,
         now: Moment,
     ) -> Self {
-        Self { top, kept: kept.into_iter().collect(), ..Self::new(epoch, keep, now) }
+        let mut stream = Self { top, ..Self::new(epoch, keep, now) };
+        for (due, publication) in kept {
+            // Ages come from a wall clock, which may have gone back meanwhile.
+            let due = stream.kept.back().map_or(due, |(before, _)| due.max(*before));
+            stream.push(due, publication);
+        }
+        stream.trim();
+        stream
     }
 
     pub fn epoch(&self) -> &Arc<str> {
@@ -83,7 +94,20 @@ impl Stream {
         self.top
     }
 
+    /// Memory of the publications, whoever else shares them.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Holds for what is kept already, too.
     pub fn set_keep(&mut self, keep: Keep) {
+        let (old, new) = (self.keep.ttl, keep.ttl);
+        if old != new {
+            for (due, _) in &mut self.kept {
+                // One of the two is zero.
+                *due = (*due + new.saturating_sub(old)).earlier(old.saturating_sub(new));
+            }
+        }
         self.keep = keep;
         self.trim();
     }
@@ -94,27 +118,22 @@ impl Stream {
             return false;
         }
         self.top = publication.offset;
-        self.kept.push_back((now + self.keep.ttl, publication));
+        self.push(now + self.keep.ttl, publication);
         self.forgotten_at = now + self.keep.meta_ttl;
         self.trim();
         true
     }
 
-    fn trim(&mut self) {
-        while self.kept.len() > self.keep.count_max as usize {
-            self.kept.pop_front();
-        }
-    }
-
     /// The publications go, the position stays.
     pub fn remove(&mut self) {
         self.kept = VecDeque::new();
+        self.bytes = 0;
     }
 
     /// Drops what is over. False: nothing is left and the stream itself may go.
     pub fn expire(&mut self, now: Moment) -> bool {
         while self.kept.front().is_some_and(|(due, _)| *due <= now) {
-            self.kept.pop_front();
+            self.pop();
         }
         if self.kept.is_empty() && self.kept.capacity() > 0 {
             self.kept = VecDeque::new();
@@ -158,6 +177,23 @@ impl Stream {
         }
         side.cursors.insert(Box::from(user), offset.min(top));
         Ok(offset.min(top))
+    }
+
+    fn push(&mut self, due: Moment, publication: Arc<Publication>) {
+        self.bytes += publication.bytes();
+        self.kept.push_back((due, publication));
+    }
+
+    fn pop(&mut self) {
+        if let Some((_, publication)) = self.kept.pop_front() {
+            self.bytes -= publication.bytes();
+        }
+    }
+
+    fn trim(&mut self) {
+        while self.kept.len() > self.keep.count_max as usize {
+            self.pop();
+        }
     }
 
     /// Unexpired publications, oldest first.

@@ -19,25 +19,24 @@ pub type Page = Vec<Arc<Publication>>;
 
 impl Stream {
     pub fn read(&self, range: &Range<'_>, now: Moment) -> Result<Page, HistoryError> {
-        let Some((offset, epoch)) = range.since else {
-            let live = self.live(now);
-            return Ok(if range.reverse {
-                live.rev().take(range.count_max).cloned().collect()
-            } else {
-                live.take(range.count_max).cloned().collect()
-            });
-        };
-        if !epoch.is_empty() && epoch != &**self.epoch() {
-            return Err(HistoryError::Unrecoverable);
-        }
-        if range.reverse {
-            if offset == 0 {
-                return Err(HistoryError::BadRange);
+        let live = self.live(now);
+        // Offsets have no holes: what lies at or before one is found by counting.
+        let before_live = self.top() - live.len() as u64;
+        let up_to = |offset: u64| offset.saturating_sub(before_live).min(live.len() as u64) as usize;
+        let (skip, end) = match range.since {
+            None => (0, live.len()),
+            Some((_, epoch)) if !epoch.is_empty() && epoch != &**self.epoch() => {
+                return Err(HistoryError::Unrecoverable);
             }
-            let before = self.live(now).rev().filter(|publication| publication.offset < offset);
-            return Ok(before.take(range.count_max).cloned().collect());
-        }
-        let after = self.live(now).filter(|publication| publication.offset > offset);
-        Ok(after.take(range.count_max).cloned().collect())
+            Some((0, _)) if range.reverse => return Err(HistoryError::BadRange),
+            Some((offset, _)) if range.reverse => (0, up_to(offset - 1)),
+            Some((offset, _)) => (up_to(offset), live.len()),
+        };
+        let wanted = live.take(end).skip(skip);
+        Ok(if range.reverse {
+            wanted.rev().take(range.count_max).cloned().collect()
+        } else {
+            wanted.take(range.count_max).cloned().collect()
+        })
     }
 }

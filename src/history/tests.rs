@@ -1,4 +1,5 @@
 use super::*;
+use crate::publication::Person;
 use proptest::prelude::*;
 
 fn keep(count_max: u32, ttl_ms: u64) -> Keep {
@@ -112,31 +113,120 @@ fn a_cursor_moves_forward_only_and_not_beyond_the_top() {
     assert_eq!(stream.cursor("u"), 10);
 }
 
+#[test]
+fn another_ttl_holds_for_what_is_kept_already() {
+    let mut stream = ten();
+    let read = |stream: &Stream, now| {
+        offsets(&stream.read(&Range { count_max: 9, ..Range::default() }, at(now)).unwrap())
+    };
+    stream.set_keep(keep(5, 100));
+    assert!(stream.append(publication(11), at(20)));
+    assert_eq!(read(&stream, 107), [8, 9, 10, 11]);
+    assert_eq!(read(&stream, 110), [11], "10 was published at 10");
+    stream.set_keep(keep(2, 500));
+    assert_eq!(read(&stream, 400), [10, 11]);
+    assert_eq!(read(&stream, 519), [11]);
+    assert_eq!(stream.deadline(), at(510));
+}
+
+#[test]
+fn a_restored_stream_is_as_long_as_it_may_be_and_first_in_is_first_out() {
+    let dues = [30, 10, 20, 40];
+    let kept = dues.iter().zip(7..).map(|(due, offset)| (at(*due), publication(offset)));
+    let stream = Stream::restored(Arc::from("e"), 10, kept, keep(3, 1000), at(5));
+    let read = |now| offsets(&stream.read(&Range { count_max: 9, ..Range::default() }, at(now)).unwrap());
+    assert_eq!(read(5), [8, 9, 10]);
+    assert_eq!(read(25), [8, 9, 10], "no hole, although 8 and 9 are over by themselves");
+    assert_eq!(read(30), [10]);
+    assert_eq!(
+        stream.recover(7, "e", 9, at(25)),
+        Recovery::Recovered(stream.kept.iter().map(|(_, p)| Arc::clone(p)).collect())
+    );
+}
+
+#[test]
+fn an_empty_stream_is_small() {
+    assert!(size_of::<Stream>() <= 136, "{}", size_of::<Stream>());
+    let mut stream = ten();
+    assert!(stream.expire(at(5000)));
+    assert_eq!((stream.kept.capacity(), stream.bytes()), (0, 0));
+}
+
+#[test]
+fn a_publication_counts_with_all_that_belongs_to_it() {
+    let person =
+        Person { user: "u".repeat(5).into(), conn_info: Some(Arc::from(&[0; 7][..])), ..Person::default() };
+    let rich = Publication {
+        data: vec![0; 1000].into(),
+        info: Some(Box::new(person)),
+        tags: [("key".into(), "value".into())].into(),
+        ..Publication::default()
+    };
+    let tag = size_of::<(Box<str>, Box<str>)>() + 8;
+    let expected = size_of::<Publication>() + 1000 + size_of::<Person>() + 12 + tag;
+    assert_eq!(rich.bytes(), expected as u64);
+}
+
+fn of_bytes(offset: u64, bytes: u64) -> Arc<Publication> {
+    Arc::new(Publication { offset, data: vec![0; bytes as usize].into(), ..Publication::default() })
+}
+
 proptest! {
     #[test]
     fn a_stream_agrees_with_a_list(
-        count_max in 1..6_u32,
-        ttl in 1..30_u64,
-        steps in prop::collection::vec((0..3_u8, 0..8_u64), 1..120),
+        first in (1..6_u32, 1..30_u64),
+        steps in prop::collection::vec((0..6_u8, 0..8_u64, 1..6_u32, 1..30_u64, any::<bool>()), 1..120),
     ) {
+        let (mut count_max, mut ttl) = first;
         let mut stream = Stream::new(Arc::from("e"), keep(count_max, ttl), at(0));
-        let mut model: Vec<(u64, u64)> = Vec::new();
+        // Offset, time of publication, bytes.
+        let mut model: Vec<(u64, u64, u64)> = Vec::new();
         let (mut now, mut top) = (0, 0);
-        for (act, value) in steps {
+        for (act, value, count, life, reverse) in steps {
             match act {
-                0 => {
+                0 | 1 => {
                     top += 1;
-                    stream.append(publication(top), at(now));
-                    model.push((top, now + ttl));
+                    let publication = of_bytes(top, value);
+                    model.push((top, now, publication.bytes()));
+                    prop_assert!(stream.append(publication, at(now)));
                 }
-                1 => now += value,
-                _ => { stream.expire(at(now)); }
+                2 => now += value,
+                3 => prop_assert!(stream.expire(at(now))),
+                4 => {
+                    (count_max, ttl) = (count, life);
+                    stream.set_keep(keep(count_max, ttl));
+                }
+                _ if value == 0 => {
+                    stream.remove();
+                    model.clear();
+                }
+                _ => {}
             }
-            let excess = model.len().saturating_sub(count_max as usize);
-            model.drain(..excess);
-            let live: Vec<u64> = model.iter().filter(|(_, due)| *due > now).map(|(offset, _)| *offset).collect();
+            model.drain(..model.len().saturating_sub(count_max as usize));
+            if act == 3 {
+                model.retain(|(_, time, _)| time + ttl > now);
+            }
+            prop_assert_eq!(stream.bytes(), model.iter().map(|(.., bytes)| bytes).sum::<u64>());
+            prop_assert_eq!(stream.top(), top);
+            let is_in_time = |(_, time, _): &(u64, u64, u64)| stream.deadline() <= at(time + ttl);
+            prop_assert!(model.first().is_none_or(is_in_time));
+
+            let live: Vec<u64> =
+                model.iter().filter(|(_, time, _)| time + ttl > now).map(|(offset, ..)| *offset).collect();
             let all = stream.read(&Range { count_max: 99, ..Range::default() }, at(now)).unwrap();
             prop_assert_eq!(offsets(&all), live.clone());
+
+            let since = value * 2;
+            let range = Range { count_max: count as usize, since: Some((since, "e")), reverse };
+            let mut page: Vec<u64> = live.clone();
+            page.retain(|offset| if reverse { *offset < since } else { *offset > since });
+            if reverse {
+                page.reverse();
+            }
+            page.truncate(count as usize);
+            let expected = if reverse && since == 0 { Err(HistoryError::BadRange) } else { Ok(page) };
+            prop_assert_eq!(stream.read(&range, at(now)).map(|page| offsets(&page)), expected);
+
             let since = value.min(top);
             let missed: Vec<u64> = (since + 1..=top).collect();
             let expected = if live.ends_with(&missed) { Some(missed) } else { None };
