@@ -7,6 +7,8 @@
 pub mod http;
 #[path = "../../../src/limits.rs"]
 pub mod limits;
+#[path = "../../../src/proto/mod.rs"]
+pub mod proto;
 #[path = "../../../src/ws/mod.rs"]
 pub mod ws;
 
