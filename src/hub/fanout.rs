@@ -56,6 +56,8 @@ pub(super) fn fan_out(
     for member in members {
         if member.slot == exclude || (member.filter != FilterId::NONE && !verdicts.passes(member.filter)) {
             walked.filtered += 1;
+            // The next patch would be one on what it does not have.
+            member.unbase();
             continue;
         }
         let look = match (member.takes_patches(), member.is_based()) {

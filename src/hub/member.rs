@@ -66,6 +66,10 @@ impl Member {
         self.traits |= BASED;
     }
 
+    pub(super) fn unbase(&mut self) {
+        self.traits &= !BASED;
+    }
+
     fn with(mut self, bit: u8, on: bool) -> Self {
         self.traits = if on { self.traits | bit } else { self.traits & !bit };
         self
