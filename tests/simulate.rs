@@ -2,7 +2,7 @@
 //! the command that lives through the same world again.
 
 use ringway::sim::script::{Script, Simulated, play};
-use ringway::sim::swarm;
+use ringway::sim::{swarm, trial};
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::catch_unwind;
@@ -47,10 +47,46 @@ fn random_worlds_keep_every_promise() {
     assert!(end - first < SEEDS || unheard.is_empty(), "no world provoked {unheard:?}");
 }
 
+/// Trials of an ordinary run; `RINGWAY_SEEDS` asks for more.
+const TRIAL_SEEDS: u64 = 1000;
+/// What members must have heard by then: nothing missed, recovered, lost; errors, unsubscribes, closes.
+const TRIAL_CODES: [u32; 5] = [1, 2, 3, 2000, 3503];
+
+#[test]
+fn channels_that_remember_keep_every_promise() {
+    if let Some(seed) = number("RINGWAY_SEED") {
+        trial::run(seed);
+        return;
+    }
+    let first = number("RINGWAY_FIRST_SEED").unwrap_or(0);
+    let end = first + number("RINGWAY_SEEDS").unwrap_or(TRIAL_SEEDS);
+    let heard = Mutex::new(BTreeSet::new());
+    let next = AtomicU64::new(first);
+    let live = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return;
+            }
+            let Ok(report) = catch_unwind(|| trial::run(seed)) else {
+                next.store(end, Ordering::Relaxed);
+                panic!("SEED={seed}: RINGWAY_SEED={seed} cargo test --test simulate channels_that_remember");
+            };
+            heard.lock().unwrap().extend(report.codes);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(live))));
+    let heard = heard.into_inner().unwrap();
+    let unheard: Vec<&u32> = TRIAL_CODES.iter().filter(|code| !heard.contains(code)).collect();
+    assert!(end - first < TRIAL_SEEDS || unheard.is_empty(), "no trial provoked {unheard:?}");
+}
+
 #[test]
 fn a_seed_is_all_that_a_world_depends_on() {
     for seed in 0..20 {
         assert_eq!(swarm::run(seed), swarm::run(seed));
+        assert_eq!(trial::run(seed), trial::run(seed));
     }
 }
 

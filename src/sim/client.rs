@@ -4,6 +4,7 @@
 //! of the protocol is an error. What a well-behaved client does by itself (pong, close answer) it does by itself.
 //! Sans-IO: bytes in through `receive`, bytes out through `take_output`.
 
+use super::message::Message;
 use crate::ws::{CloseCode, Event, Kind, Opcode, Pool, ReadOptions, Reader, Role, append_masked_frame};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -22,6 +23,8 @@ pub struct Client {
     has_heard_close: bool,
     /// Leaves pings of both kinds unanswered.
     pub is_mute: bool,
+    /// Hands out what it hears as `Heard::Message`, whichever codec it came in.
+    is_modelled: bool,
 }
 
 /// What the bytes of the server mean now.
@@ -53,6 +56,8 @@ pub enum Heard {
     Reply(u32, Result<Value, u32>),
     /// The object behind `push`.
     Push(Value),
+    /// Instead of the two above, from a client that is modelled.
+    Message(Message),
     /// A ping of the protocol, `{}`.
     Ping,
     FramePing(Vec<u8>),
@@ -76,6 +81,11 @@ impl Default for Stage {
 }
 
 impl Client {
+    /// One that decodes both codecs into the same messages.
+    pub fn modelled() -> Self {
+        Self { is_modelled: true, ..Self::default() }
+    }
+
     /// Asks for an upgrade of `path`; `fields` are whole header lines that are added to the usual ones.
     pub fn upgrade(&mut self, path: &str, fields: &[String]) {
         let route = if path.starts_with("/connection/websocket") { Route::Protocol } else { Route::Raw };
@@ -199,11 +209,26 @@ impl Client {
             Event::Message(Kind::Text, text) if route == Route::Protocol => {
                 let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
                 for line in text.split('\n') {
-                    let heard = heard_line(line)?;
+                    // Whoever listens, and however much of it: nothing that is sent may be loose.
+                    let message = Message::from_json(line)?;
+                    let heard = match message {
+                        Message::Ping => Heard::Ping,
+                        message if self.is_modelled => Heard::Message(message),
+                        Message::Reply { .. } | Message::Push { .. } => heard_line(line)?,
+                    };
                     if heard == Heard::Ping && !self.is_mute && !self.has_said_close {
                         self.text("{}");
                     }
                     self.heard.push_back(heard);
+                }
+            }
+            Event::Message(Kind::Binary, bytes) if route == Route::Protocol && self.is_modelled => {
+                for message in Message::from_protobuf(bytes)? {
+                    let is_ping = message == Message::Ping;
+                    if is_ping && !self.is_mute && !self.has_said_close {
+                        self.frame(Opcode::Binary, &[0]);
+                    }
+                    self.heard.push_back(if is_ping { Heard::Ping } else { Heard::Message(message) });
                 }
             }
             Event::Message(Kind::Text, text) => {
@@ -235,9 +260,6 @@ fn heard_line(line: &str) -> Result<Heard, String> {
     let mut message: Value =
         serde_json::from_str(line).map_err(|error| format!("not JSON: {error}: {line:?}"))?;
     let Some(object) = message.as_object_mut() else { return Err(format!("not an object: {line}")) };
-    if object.is_empty() {
-        return Ok(Heard::Ping);
-    }
     if let Some(push) = object.remove("push") {
         return if object.is_empty() {
             Ok(Heard::Push(push))

@@ -5,14 +5,17 @@
 //! driver, because it cannot tell the difference.
 //!
 //! `World` runs shards and network, `Client` is what a client knows, `script` plays conversations, `swarm` plays
-//! thousands of random lives and `oracle` judges them.
+//! thousands of random lives and `oracle` judges them; `trial` does the same for channels that remember, with clients of
+//! both codecs that come back. All that a server says is decoded by `message`.
 
 pub mod client;
 pub mod dice;
 pub mod link;
+pub mod message;
 pub mod oracle;
 pub mod pipe;
 pub mod player;
 pub mod script;
 pub mod swarm;
+pub mod trial;
 pub mod world;

@@ -240,7 +240,7 @@ impl Player {
                 }
             }
             Heard::Push(push) => self.pushed(&push, ledger),
-            Heard::Text(_) | Heard::Binary(_) | Heard::FramePong(_) => {
+            Heard::Message(_) | Heard::Text(_) | Heard::Binary(_) | Heard::FramePong(_) => {
                 assert_eq!(Some(heard), self.echoes.pop_front(), "an echo is not what was sent");
             }
             Heard::Close(code, reason) => self.closed(code, &reason, ledger),

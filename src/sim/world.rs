@@ -5,8 +5,11 @@
 
 use super::dice::Dice;
 use super::link::{Completion, Incoming, Link};
+use crate::hub::owner_of;
 use crate::ids::{ConnId, CoreId};
+use crate::shard::call::{Call, CallId, Outcome};
 use crate::shard::mail::Mail;
+use crate::shard::memo::Memo;
 use crate::shard::{Admission, Input, Output, Shard, ShardOptions};
 use crate::stats::Stats;
 use crate::time::Moment;
@@ -21,6 +24,9 @@ pub struct World {
     links: Vec<Link>,
     /// From core `a` to core `b` at `a * cores + b`.
     mail: Vec<VecDeque<Mail>>,
+    hash_seed: u64,
+    /// Of calls, as cores gave them.
+    pub answers: VecDeque<(CallId, Outcome)>,
 }
 
 struct Core {
@@ -87,7 +93,8 @@ impl World {
             .collect();
         let mail = (0..cores.len() * cores.len()).map(|_| VecDeque::new()).collect();
         let (now, faults) = (Moment::ZERO, Faults::default());
-        Self { now, dice, faults, cores, links: Vec::new(), mail }
+        let answers = VecDeque::new();
+        Self { now, dice, faults, cores, links: Vec::new(), mail, hash_seed, answers }
     }
 
     pub fn core_count(&self) -> usize {
@@ -141,6 +148,18 @@ impl World {
             self.cores[core].shard.handle(self.now, Input::Mail(letter()));
             self.drain(core);
         }
+    }
+
+    /// The control plane calls the owner of `channel`, who answers now or later.
+    pub fn call_owner(&mut self, channel: &str, call: CallId, what: Call) {
+        let owner = owner_of(channel, self.cores.len() as u16, self.hash_seed);
+        self.call(owner.index(), call, what);
+    }
+
+    pub fn call(&mut self, core: usize, call: CallId, what: Call) {
+        let letter = Mail::Call { call, what: Box::new(what) };
+        self.cores[core].shard.handle(self.now, Input::Mail(letter));
+        self.drain(core);
     }
 
     pub fn is_finished(&self) -> bool {
@@ -260,7 +279,8 @@ impl World {
                 Output::Shutdown { conn } => self.link(core, conn).shut(),
                 Output::Close { conn } => self.link(core, conn).close(),
                 Output::HandOver { conn, received } => self.link(core, conn).hand_over(received),
-                Output::Memo(_) | Output::Order(_) => {}
+                Output::Memo(Memo::Answered { call, outcome, .. }) => self.answers.push_back((call, outcome)),
+                Output::Memo(Memo::Ask { .. } | Memo::Stream { .. } | Memo::Event(_)) | Output::Order(_) => {}
                 Output::StopAccepting => self.cores[core].is_accepting = false,
                 Output::Finished => self.cores[core].is_finished = true,
             }
