@@ -138,6 +138,34 @@ pub const STREAM_REQUEST_MS_MAX: u64 = 10_000;
 /// that this many are fewer than what one core serves over WebSockets. Beyond: 503.
 pub const STREAM_COUNT_MAX: u32 = 10_000;
 
+// Hooks: what back ends are asked and told. Each has options.
+
+/// For an answer while all is well; the breaker's three patiences are from what users notice: 0.8 s, 0.1 s, 0.05 s.
+pub const HOOK_MS_MAX: u64 = 800;
+/// For the answer to a probe of a back end that has failed.
+pub const HOOK_PROBE_MS_MAX: u64 = 100;
+/// How long a question waits for a back end that is left alone.
+pub const HOOK_OPEN_MS_MAX: u64 = 50;
+/// From the last failure to the first probe.
+pub const HOOK_PAUSE_MS: u64 = 1_000;
+/// Failures in a row: chance does not fail five times on end.
+pub const HOOK_FAILURE_COUNT_MAX: u32 = 5;
+/// Probes that must succeed.
+pub const HOOK_PROBE_COUNT_MAX: u32 = 3;
+/// Requests under way to one back end: what a small application server has workers for.
+pub const HOOK_REQUEST_COUNT_MAX: u32 = 64;
+/// Questions that wait their turn: 64 in 5 ms each are 10,000 in the time of one answer.
+pub const HOOK_QUEUE_COUNT_MAX: u32 = 8_192;
+/// Bytes of an answer.
+pub const HOOK_ANSWER_BYTES_MAX: u32 = 256 * KIB;
+/// Events of one request, and how long the first of them waits for the others.
+pub const EVENT_BATCH_COUNT_MAX: u32 = 100;
+pub const EVENT_BATCH_MS_MAX: u64 = 200;
+/// Events that wait: some 30 MiB.
+pub const EVENT_QUEUE_COUNT_MAX: u32 = 100_000;
+/// Attempts after the first: half a minute with their pauses.
+pub const EVENT_RETRY_COUNT_MAX: u32 = 10;
+
 // Requests to backends.
 
 /// Name look-up, TCP and TLS of one connection to a backend: two lost SYNs on a good network.

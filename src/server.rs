@@ -4,6 +4,8 @@
 //! listen. Stop: the control plane hears the signal and mails a drain to every core; each ends when its last client
 //! has gone; then the control plane ends.
 
+mod hooks;
+
 use crate::cli::banner::{BannerFacts, banner};
 use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
@@ -159,6 +161,7 @@ impl Node {
             name: node_name(public),
             api: access.clone(),
             api_external: config.http_api.external,
+            hooks: hooks::hook_options(config),
         };
         let view = NodeView {
             published: published.clone(),

@@ -26,6 +26,7 @@ pub use raw::Flag;
 pub use table::api::{HttpApi, Rpc};
 pub use table::channel::{Channel, ChannelOptions};
 pub use table::client::Client;
+pub use table::hooks::{Backend, Hooks, Transform, TransformTo};
 pub use table::server::{Listen, Routes, Shutdown};
 pub use table::store::Store;
 pub use table::tokens::{SubscriptionToken, Token};
@@ -55,6 +56,7 @@ pub struct Config {
     pub store: Store,
     pub http_api: HttpApi,
     pub rpc: Rpc,
+    pub hooks: Hooks,
     pub shutdown: Shutdown,
     /// No file was given: everything is allowed, on the loopback address.
     pub development: bool,
@@ -164,10 +166,10 @@ impl Config {
         table::options().filter(move |entry| !entry.field.is_same(&mut ours, &mut theirs))
     }
 
-    /// Whether a hook of that kind (`subscribe_proxy`, ...) and name can be asked: nothing configures one yet, and a
-    /// namespace that counts on one must not start.
-    const fn has_channel_hook(_kind: &str, _name: &str) -> bool {
-        false
+    /// Whether a hook of that kind (`subscribe_proxy`, ...) and name can be asked: a namespace that counts on one that
+    /// is not there must not start.
+    fn has_channel_hook(&self, kind: &str, name: &str) -> bool {
+        self.hooks.backend(kind, name).is_some()
     }
 
     fn defaults(mode: Mode, allowed: &[usize]) -> Self {

@@ -163,6 +163,16 @@ pub(super) const fn words<C>(
     entry(key, Field::Words { place, among }, doc)
 }
 
+/// Any number of words that `check` accepts; none is the default.
+pub(super) const fn names<C>(
+    key: &'static str,
+    check: fn(&str) -> Result<(), String>,
+    place: fn(&mut C) -> &mut Vec<String>,
+    doc: &'static str,
+) -> Entry<C> {
+    entry(key, Field::Names { place, check }, doc)
+}
+
 pub(super) const fn secret<C>(
     key: &'static str,
     place: fn(&mut C) -> &mut Secret,

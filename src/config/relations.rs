@@ -3,6 +3,7 @@
 
 use super::Config;
 use super::table::channel::ChannelOptions;
+use super::table::hooks::TIMEOUT_MAX;
 use super::table::tokens::Token;
 use crate::auth::Keys;
 use crate::limits::LINGER_MS_MAX;
@@ -31,6 +32,7 @@ pub fn relations(config: &Config) -> Vec<Broken> {
     if config.client.subscription_token.enabled {
         broken.extend(of_tokens("client.subscription_token", &config.client.subscription_token.token));
     }
+    broken.extend(of_hooks(config));
     broken.extend(of_channels("channel.without_namespace", &config.channel.without_namespace, config));
     for namespace in &config.channel.namespaces {
         let section = format!("channel.namespaces.{}", namespace.name);
@@ -76,6 +78,51 @@ fn of_server(config: &Config) -> [Option<Broken>; 4] {
         (same_port && same_host)
             .then(|| Broken::new("listen.internal", &["listen.public"], "another port than `listen.public`")),
     ]
+}
+
+fn of_hooks(config: &Config) -> Vec<Broken> {
+    let hooks = &config.hooks;
+    let mut broken = Vec::new();
+    for (path, backend) in hooks.backends() {
+        if backend.timeout > TIMEOUT_MAX {
+            let mut late = Broken::new(
+                &format!("{path}.timeout"),
+                &[],
+                format!("at most {TIMEOUT_MAX:?}: clients get error 100 soon after"),
+            );
+            late.found = format!("{:?}", backend.timeout);
+            broken.push(late);
+        }
+    }
+    let switches = [
+        ("client.proxy.connect", hooks.connect_enabled, &hooks.connect),
+        ("client.proxy.refresh", hooks.refresh_enabled, &hooks.refresh),
+        ("events.proxy", hooks.events_enabled, &hooks.events),
+    ];
+    for (path, _, _) in switches.iter().filter(|(_, enabled, backend)| *enabled && !backend.is_there()) {
+        let (key, other) = (format!("{path}.enabled"), format!("{path}.endpoint"));
+        broken.push(Broken::new(&key, &[&other], format!("false unless `{other}` is set")));
+    }
+    if hooks.events_enabled && hooks.events_of.is_empty() {
+        let relation = "false unless `events.of` says of what it tells";
+        broken.push(Broken::new("events.proxy.enabled", &["events.of"], relation));
+    }
+    let mut rules = vec![("rpc.without_namespace".to_owned(), &hooks.rpc_without_namespace)];
+    rules.extend(
+        hooks.rpc_namespaces.iter().map(|named| (format!("rpc.namespaces.{}", named.name), &named.options)),
+    );
+    for (section, rule) in rules {
+        if rule.proxy_enabled && hooks.backend("rpc_proxy", &rule.proxy_name).is_none() {
+            let mut unknown = Broken::new(
+                &format!("{section}.proxy_name"),
+                &[&format!("{section}.proxy_enabled")],
+                "the name of a hook that is configured",
+            );
+            unknown.found.clone_from(&rule.proxy_name);
+            broken.push(unknown);
+        }
+    }
+    broken
 }
 
 fn of_clients(config: &Config) -> Vec<Broken> {
@@ -184,7 +231,7 @@ fn of_channels(section: &str, options: &ChannelOptions, config: &Config) -> Vec<
     }
     for (hook, enabled, name) in options.hooks() {
         let (switch, named) = (format!("{hook}_enabled"), format!("{hook}_name"));
-        if enabled && !Config::has_channel_hook(hook, name) {
+        if enabled && !config.has_channel_hook(hook, name) {
             object(&named, &name, &[&switch], "the name of a hook that is configured".to_owned());
         }
     }

@@ -5,6 +5,7 @@ use super::*;
 use crate::channels::Policy;
 use std::time::Duration;
 
+mod hooks;
 mod namespaces;
 mod reload;
 mod tokens;
@@ -41,7 +42,11 @@ fn other_value(entry: &Entry) -> &'static str {
         value::Field::Count { .. } => "5000",
         value::Field::Address { .. } => "[::1]:4711",
         value::Field::Patterns { .. } => "https://example.com",
-        value::Field::Text { .. } | value::Field::Secret { .. } => "something",
+        value::Field::Text { check, .. } => {
+            let texts = ["something", "https://example.com", "X-Some: thing", "403 error 403 forbidden"];
+            texts.into_iter().find(|text| check(text).is_ok()).unwrap()
+        }
+        value::Field::Secret { .. } | value::Field::Names { .. } => "something",
         value::Field::Choice { among, .. } | value::Field::Words { among, .. } => {
             among.last().copied().unwrap_or_default()
         }
@@ -68,7 +73,13 @@ fn every_field_of_the_configuration_has_an_option() {
         .collect::<Vec<_>>();
     assert_eq!(
         same,
-        ["namespaces: [],", "development: false,", "ready_file: None,"],
+        [
+            "namespaces: [],",
+            "rpc_namespaces: [],",
+            "proxies: [],",
+            "development: false,",
+            "ready_file: None,"
+        ],
         "fields that no option sets"
     );
 }

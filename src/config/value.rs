@@ -62,6 +62,11 @@ pub enum Field<C: 'static = Config> {
         place: fn(&mut C) -> &mut Vec<&'static str>,
         among: &'static [&'static str],
     },
+    /// Words without spaces; `check` says what one must be.
+    Names {
+        place: fn(&mut C) -> &mut Vec<String>,
+        check: fn(&str) -> Result<(), String>,
+    },
     /// Nothing that prints options prints it.
     Secret {
         place: fn(&mut C) -> &mut Secret,
@@ -100,7 +105,7 @@ impl<C> Field<C> {
             | Self::Secret { .. }
             | Self::Driver { .. } => Shape::Text,
             Self::Cores { .. } => Shape::TextOrInteger,
-            Self::Patterns { .. } | Self::Words { .. } => Shape::Texts,
+            Self::Patterns { .. } | Self::Words { .. } | Self::Names { .. } => Shape::Texts,
         }
     }
 
@@ -123,6 +128,7 @@ impl<C> Field<C> {
             Self::Text { place, default, .. } => default.clone_into(place(config)),
             Self::Choice { place, among } => *place(config) = among.first().copied().unwrap_or_default(),
             Self::Words { place, .. } => place(config).clear(),
+            Self::Names { place, .. } => place(config).clear(),
             Self::Secret { place } => *place(config) = Secret::default(),
             Self::Cores { place } => *place(config) = allowed.to_vec(),
             Self::Driver { place } => *place(config) = Driver::Auto,
@@ -154,6 +160,10 @@ impl<C> Field<C> {
                 let words = split(text).map(|word| one_of(among, word).ok_or_else(unfit));
                 *place(config) = words.collect::<Result<_, _>>()?;
             }
+            Self::Names { place, check } => {
+                let names = split(text).map(|name| check(name).map(|()| name.to_owned()).map_err(Unfit));
+                *place(config) = names.collect::<Result<_, _>>()?;
+            }
             Self::Secret { place } => *place(config) = Secret::new(text),
             Self::Cores { place } => *place(config) = parse_cores(text, allowed)?,
             Self::Driver { place } => *place(config) = parse_driver(text)?,
@@ -172,6 +182,7 @@ impl<C> Field<C> {
             Self::Text { place, .. } => place(config).clone(),
             Self::Choice { place, .. } => (*place(config)).to_owned(),
             Self::Words { place, .. } => place(config).join(" "),
+            Self::Names { place, .. } => place(config).join(" "),
             Self::Secret { place } => if place(config).is_empty() { "" } else { "(hidden)" }.to_owned(),
             Self::Cores { place } => match place(config).as_slice() {
                 // A bare number would be read back as a count.
@@ -197,6 +208,7 @@ impl<C> Field<C> {
             | Self::Text { .. }
             | Self::Choice { .. }
             | Self::Words { .. }
+            | Self::Names { .. }
             | Self::Cores { .. }
             | Self::Driver { .. } => self.show(one) == self.show(other),
         }
@@ -233,6 +245,7 @@ impl<C> Field<C> {
             Self::Text { .. } | Self::Secret { .. } => "text".to_owned(),
             Self::Choice { among, .. } => format!("one of {}", quoted(among)),
             Self::Words { among, .. } => format!("a list with any of {}", quoted(among)),
+            Self::Names { .. } => "a list of names, such as [\"Cookie\", \"X-Request-Id\"]".to_owned(),
             Self::Cores { .. } => "a number of CPUs, a list such as \"0,2-3\", or \"all\"".to_owned(),
             Self::Driver { .. } => "\"auto\" or \"uring\"".to_owned(),
         }
@@ -249,6 +262,7 @@ impl<C> Field<C> {
             | Self::Text { .. }
             | Self::Choice { .. }
             | Self::Words { .. }
+            | Self::Names { .. }
             | Self::Secret { .. }
             | Self::Cores { .. }
             | Self::Driver { .. } => None,
@@ -270,6 +284,7 @@ impl<C> Field<C> {
             Self::Text { place, .. } => toml::Value::from(place(config).as_str()).to_string(),
             Self::Patterns { place, .. } => format!("{:?}", place(config)),
             Self::Words { place, .. } => format!("{:?}", place(config)),
+            Self::Names { place, .. } => format!("{:?}", place(config)),
         }
     }
 
@@ -285,6 +300,7 @@ impl<C> Field<C> {
             Self::Text { .. } | Self::Secret { .. } => "TEXT",
             Self::Choice { .. } => "WORD",
             Self::Words { .. } => "WORDS",
+            Self::Names { .. } => "NAMES",
             Self::Cores { .. } => "N|LIST",
             Self::Driver { .. } => "auto|uring",
         }

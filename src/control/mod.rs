@@ -8,6 +8,7 @@ mod api;
 pub mod client;
 mod cores;
 mod handover;
+mod hooks;
 mod http;
 mod inlet;
 mod internal;
@@ -31,6 +32,7 @@ mod tests;
 pub use api::{ApiAccess, ErrorMode};
 pub use cores::{Cores, MemoInbox};
 pub use handover::Handover;
+pub use hooks::{BackendOptions, EventOptions, Fallback, HookOptions, Rules, Transform, TransformTo};
 pub use lifecycle::{Lifecycle, Phase};
 pub use live::Live;
 pub use live_settings::LiveSettings;
@@ -44,6 +46,7 @@ use api::{Api, NodeFacts};
 use client::{Client, Roots, RootsError};
 use cores::{Desks, Memos};
 use handover::Handovers;
+use hooks::Hooks;
 use http::{Bounds, Server, Traffic};
 use key_desk::KeyDesk;
 use metrics::Metrics;
@@ -79,6 +82,7 @@ pub struct ControlOptions {
     pub api: Live<ApiAccess>,
     /// Serves the server API on the public port, too.
     pub api_external: bool,
+    pub hooks: HookOptions,
 }
 
 /// What the control plane sees of the cores.
@@ -173,9 +177,11 @@ fn spawn_bounded(
             Arc::clone(&lifecycle),
         );
         let client = Client::new(&Roots::System)?;
+        let hooks = Hooks::new(options.hooks, &client, Arc::clone(&line.cores));
         let key_desk = KeyDesk::new(client, Arc::clone(&line.cores), Arc::clone(&line.live));
         let metrics = Metrics::new(view.clone(), options.version, Arc::clone(&traffic))
             .with(streams.figures())
+            .with(hooks.figures())
             .with(key_desk.figures())
             .with(ReloadFigures(line.reload.clone()));
         let facts = NodeFacts {
@@ -193,6 +199,7 @@ fn spawn_bounded(
             memos: Memos::new(line.memos).map_err(ControlError::Reactor)?,
             streams: Arc::clone(&streams),
             key_desk,
+            hooks,
             signals: Signals::new(line.reload).map_err(ControlError::Reactor)?,
             public: Server::new(
                 Arc::new(Site::new(routes::public(options.pages, streams.routes()), external)),
@@ -229,6 +236,7 @@ struct Plane {
     memos: Memos,
     streams: Arc<Streams>,
     key_desk: KeyDesk,
+    hooks: Hooks,
     signals: Signals,
     public: Server,
     internal: Server,
@@ -240,16 +248,17 @@ struct Plane {
 
 impl Plane {
     fn run(
-        self,
+        mut self,
         runtime: &Runtime,
         mut follow: watch::Receiver<Phase>,
         stop: impl FnOnce() + Send + 'static,
     ) {
         runtime.block_on(async move {
-            let (asks, _) = mpsc::unbounded_channel();
-            let (events, _) = mpsc::unbounded_channel();
+            let (asks, questions) = mpsc::unbounded_channel();
+            let (events, told) = mpsc::unbounded_channel();
             let (keys, wanted) = mpsc::unbounded_channel();
             let desks = Desks { keys, asks, events };
+            let telling = self.hooks.tell(told);
             tokio::select! {
                 _ = follow.wait_for(|phase| *phase == Phase::Stopped) => {}
                 _ = internal::run(&self.listener, &self.internal) => {}
@@ -257,12 +266,20 @@ impl Plane {
                 () = async { handover::run(&self.handovers, &self.public).await; std::future::pending().await } => {}
                 () = async { self.cores.run(&self.memos, &desks).await; std::future::pending().await } => {}
                 () = self.key_desk.run(wanted) => {}
+                () = self.hooks.run(questions) => {}
                 _ = signals::run(self.signals, &self.lifecycle, &self.phase, self.stop_max, stop) => {}
             }
             // The last words of cores that have ended: the end of each stream among them.
             self.cores.take_rest(&self.memos, &desks);
-            let finish =
-                async { tokio::join!(self.public.finish(), self.streams.finish(), self.internal.finish()) };
+            drop(desks);
+            let told = async {
+                if let Some(telling) = telling {
+                    let _ = telling.await;
+                }
+            };
+            let finish = async {
+                tokio::join!(self.public.finish(), self.streams.finish(), self.internal.finish(), told)
+            };
             let _ = timeout(FINISH_MAX, finish).await;
         });
     }

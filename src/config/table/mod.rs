@@ -6,6 +6,7 @@
 pub mod api;
 pub mod channel;
 pub mod client;
+pub mod hooks;
 pub mod personal;
 pub mod rates;
 pub mod server;
@@ -32,10 +33,18 @@ const TOPICS: &[&[Entry]] = &[
     channel::WITHOUT_NAMESPACE,
     store::OPTIONS,
     api::OPTIONS,
+    hooks::SWITCHES,
+    hooks::CONNECT,
+    hooks::REFRESH,
+    hooks::SUBSCRIBE,
+    hooks::PUBLISH,
+    hooks::SUB_REFRESH,
+    hooks::RPC,
+    hooks::EVENTS,
     server::SHUTDOWN,
 ];
 
-const LISTS: &[&dyn List] = &[&channel::NAMESPACES];
+const LISTS: &[&dyn List] = &[&channel::NAMESPACES, &hooks::PROXIES, &hooks::RPC_NAMESPACES];
 
 pub fn options() -> impl Iterator<Item = &'static Entry> + Clone {
     TOPICS.iter().copied().flatten()

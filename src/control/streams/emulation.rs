@@ -9,6 +9,7 @@ use super::figures::Route;
 use super::opening::{is_binary, parse_id, read};
 use super::refusal::Refusal;
 use crate::proto::Codec;
+use crate::proto::command::Emulation;
 use crate::shard::stream::StreamInput;
 use axum::body::Body;
 use axum::extract::Request;
@@ -43,17 +44,20 @@ impl Streams {
         }
         let body = read(body).await?;
         let codec = if is_binary(&head.headers) { Codec::Protobuf } else { Codec::Json };
-        let emulation = codec.decode_emulation(&body).map_err(|_| MALFORMED)?;
-        self.command(&emulation.session, &emulation.node, &emulation.data)
+        let Emulation { session, node, data } = codec.decode_emulation(&body).map_err(|_| MALFORMED)?;
+        if session.is_empty() || node.is_empty() || data.is_empty() {
+            return Err(MALFORMED);
+        }
+        self.command(&session, &node, data.into_owned())
     }
 
-    fn command(&self, session: &str, node: &str, commands: &[u8]) -> Result<(), Refusal> {
+    fn command(&self, session: &str, node: &str, commands: Vec<u8>) -> Result<(), Refusal> {
         let (session, node) = (parse_id(session)?, parse_id(node)?);
         if node != self.node {
             return Err(Refusal::UnknownSession);
         }
         let seat = self.sessions.find(session).ok_or(Refusal::UnknownSession)?;
-        let input = StreamInput::Commands(commands.to_vec());
+        let input = StreamInput::Commands(commands);
         if self.cores.stream(seat.core, seat.stream, input) { Ok(()) } else { Err(Refusal::Overloaded) }
     }
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod handovers;
+mod hooks;
 mod jwks;
 mod openmetrics;
 mod probes;
@@ -10,7 +11,8 @@ mod streams;
 
 use super::http::Bounds;
 use super::{
-    Control, ControlOptions, Cores, Handover, Lifecycle, Line, Live, LiveSettings, NodeView, spawn_bounded,
+    Control, ControlOptions, Cores, Handover, HookOptions, Lifecycle, Line, Live, LiveSettings, NodeView,
+    spawn_bounded,
 };
 use crate::shard::Settings;
 use crate::stats::{Published, Stats};
@@ -112,6 +114,7 @@ fn options(stop_max: Duration) -> ControlOptions {
         name: String::from("node"),
         api: Live::default(),
         api_external: false,
+        hooks: HookOptions::default(),
     }
 }
 

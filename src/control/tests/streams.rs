@@ -273,6 +273,25 @@ fn commands_of_a_session_reach_its_stream() {
 }
 
 #[test]
+fn a_protobuf_client_posts_its_commands_as_a_message() {
+    let stage = Stage::new();
+    let fields = "Content-Type: application/octet-stream\r\n";
+    let _client = stage.post("/connection/http_stream", fields, "\u{2}\u{8}\u{1}");
+    let (core, stream, opening) = stage.opened();
+    assert!(opening.is_protobuf);
+    let part = |number: char, text: &str| {
+        format!("{}{}{text}", char::from(number as u8 * 8 + 2), char::from(text.len() as u8))
+    };
+    let (node, session) = (opening.node.to_string(), opening.session.to_string());
+    let body = part('\u{1}', &node) + &part('\u{2}', &session) + &part('\u{3}', "\u{2}\u{8}\u{2}");
+    let answer = stage.post("/emulation", fields, &body).response(true);
+    assert_eq!(answer.status(), 204, "{answer:?}");
+    let (at, of, input) = stage.heard();
+    assert_eq!((at, of), (core, stream));
+    assert!(matches!(&input, StreamInput::Commands(bytes) if bytes == b"\x02\x08\x02"), "{input:?}");
+}
+
+#[test]
 fn a_session_is_known_while_its_stream_is_open_and_under_its_node_alone() {
     let stage = Stage::new();
     let (client, at, opening) = stage.stream();

@@ -1,0 +1,467 @@
+//! Back-end hooks: who is asked about what, and who is told.
+
+use crate::auth::Secret;
+use crate::config::Config;
+use crate::config::list::{ListOf, Named};
+use crate::config::option::{
+    Entry, MINUTE_MS, OFF, SECOND_MS, anything, choice, count, duration, names, restart,
+};
+use crate::config::option::{secret, switch, text};
+use crate::limits;
+use std::time::Duration;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    pub connect_enabled: bool,
+    pub connect: Backend,
+    pub refresh_enabled: bool,
+    pub refresh: Backend,
+    pub subscribe: Backend,
+    pub publish: Backend,
+    pub sub_refresh: Backend,
+    pub rpc: Backend,
+    pub rpc_without_namespace: RpcRule,
+    pub rpc_namespaces: Vec<Named<RpcRule>>,
+    pub proxies: Vec<Named<Backend>>,
+    pub events_enabled: bool,
+    pub events: Backend,
+    pub events_of: Vec<&'static str>,
+    pub events_batch_size: u32,
+    pub events_batch_delay: Duration,
+    pub events_queue: u32,
+    pub events_retries: u32,
+}
+
+/// Whether the procedures of a namespace are a back end's, and whose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RpcRule {
+    pub proxy_enabled: bool,
+    pub proxy_name: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backend {
+    pub endpoint: String,
+    pub timeout: Duration,
+    pub http_headers: Vec<String>,
+    pub emulated_headers: Vec<String>,
+    pub static_http_headers: String,
+    pub authorization: Secret,
+    pub status_transforms: String,
+    pub include_connection_meta: bool,
+    pub binary_encoding: bool,
+    pub fallback: &'static str,
+    pub concurrency: u32,
+    pub queue: u32,
+    pub answer_size_limit: u32,
+    pub breaker_failures: u32,
+    pub breaker_pause: Duration,
+    pub breaker_probes: u32,
+    pub breaker_probe_timeout: Duration,
+    pub breaker_open_timeout: Duration,
+}
+
+/// The options of a back end, below a prefix of the file or as those of a list's item.
+macro_rules! backend {
+    ([$($prefix:literal)?] [$($path:tt)*]) => {
+        &[
+            restart(text(
+                concat!($($prefix,)? "endpoint"),
+                "",
+                address,
+                |c| &mut c $($path)* .endpoint,
+                "Address that questions are posted to, http:// or https://; none: there is no such back end.",
+            )),
+            restart(duration(
+                concat!($($prefix,)? "timeout"),
+                limits::HOOK_MS_MAX,
+                [1, MINUTE_MS],
+                |c| &mut c $($path)* .timeout,
+                "Time for an answer, shorter than the 5s after which a client gets error 100 anyway; beyond: fallback.",
+            )),
+            restart(names(
+                concat!($($prefix,)? "http_headers"),
+                header_name,
+                |c| &mut c $($path)* .http_headers,
+                "Headers of the client's HTTP request that are passed on.",
+            )),
+            restart(names(
+                concat!($($prefix,)? "emulated_headers"),
+                header_name,
+                |c| &mut c $($path)* .emulated_headers,
+                "Headers that a client may set in its connect command, for pages that cannot set real ones.",
+            )),
+            restart(text(
+                concat!($($prefix,)? "static_http_headers"),
+                "",
+                static_headers,
+                |c| &mut c $($path)* .static_http_headers,
+                "Headers of every question, as in \"X-Node: a; X-Zone: b\"; for secrets there is authorization.",
+            )),
+            restart(secret(
+                concat!($($prefix,)? "authorization"),
+                |c| &mut c $($path)* .authorization,
+                "The header Authorization of every question.",
+            )),
+            restart(text(
+                concat!($($prefix,)? "status_transforms"),
+                "",
+                transforms,
+                |c| &mut c $($path)* .status_transforms,
+                "What statuses other than 200 mean, as in \"403 error 403 forbidden; 401 disconnect 4401 log in\" \
+                 (or temporary in place of error); others: fallback.",
+            )),
+            restart(switch(
+                concat!($($prefix,)? "include_connection_meta"),
+                OFF,
+                |c| &mut c $($path)* .include_connection_meta,
+                "Questions carry the meta of the connection.",
+            )),
+            restart(switch(
+                concat!($($prefix,)? "binary_encoding"),
+                OFF,
+                |c| &mut c $($path)* .binary_encoding,
+                "Data travels as base64 (b64data), JSON or not.",
+            )),
+            restart(choice(
+                concat!($($prefix,)? "fallback"),
+                &["error", "allow", "deny"],
+                |c| &mut c $($path)* .fallback,
+                "What holds when the back end does not answer: error 100 (clients try again), as if it had agreed, or \
+                 as if it had refused.",
+            )),
+            restart(count(
+                concat!($($prefix,)? "concurrency"),
+                "requests",
+                limits::HOOK_REQUEST_COUNT_MAX,
+                [1, 65_536],
+                |c| &mut c $($path)* .concurrency,
+                "Requests under way at one time; beyond: they wait their turn.",
+            )),
+            restart(count(
+                concat!($($prefix,)? "queue"),
+                "questions",
+                limits::HOOK_QUEUE_COUNT_MAX,
+                [0, 1_000_000],
+                |c| &mut c $($path)* .queue,
+                "Questions that wait their turn; beyond: fallback, at once.",
+            )),
+            restart(count(
+                concat!($($prefix,)? "answer_size_limit"),
+                "bytes",
+                limits::HOOK_ANSWER_BYTES_MAX,
+                [64, 64 * limits::MIB],
+                |c| &mut c $($path)* .answer_size_limit,
+                "Bytes of an answer; beyond: fallback.",
+            )),
+            restart(count(
+                concat!($($prefix,)? "breaker_failures"),
+                "failures",
+                limits::HOOK_FAILURE_COUNT_MAX,
+                [1, 65_536],
+                |c| &mut c $($path)* .breaker_failures,
+                "Failures in a row after which the back end is left alone for a while.",
+            )),
+            restart(duration(
+                concat!($($prefix,)? "breaker_pause"),
+                limits::HOOK_PAUSE_MS,
+                [1, 60 * MINUTE_MS],
+                |c| &mut c $($path)* .breaker_pause,
+                "Time that it is left alone before it is probed.",
+            )),
+            restart(count(
+                concat!($($prefix,)? "breaker_probes"),
+                "requests",
+                limits::HOOK_PROBE_COUNT_MAX,
+                [1, 65_536],
+                |c| &mut c $($path)* .breaker_probes,
+                "Requests that probe it, all of which must succeed.",
+            )),
+            restart(duration(
+                concat!($($prefix,)? "breaker_probe_timeout"),
+                limits::HOOK_PROBE_MS_MAX,
+                [1, MINUTE_MS],
+                |c| &mut c $($path)* .breaker_probe_timeout,
+                "Time for the answer to a probe.",
+            )),
+            restart(duration(
+                concat!($($prefix,)? "breaker_open_timeout"),
+                limits::HOOK_OPEN_MS_MAX,
+                [0, MINUTE_MS],
+                |c| &mut c $($path)* .breaker_open_timeout,
+                "Time that a question waits for a back end that is left alone; beyond: fallback.",
+            )),
+        ]
+    };
+}
+
+pub const CONNECT: &[Entry] = backend!(["client.proxy.connect."] [.hooks.connect]);
+pub const REFRESH: &[Entry] = backend!(["client.proxy.refresh."] [.hooks.refresh]);
+pub const SUBSCRIBE: &[Entry] = backend!(["channel.proxy.subscribe."] [.hooks.subscribe]);
+pub const PUBLISH: &[Entry] = backend!(["channel.proxy.publish."] [.hooks.publish]);
+pub const SUB_REFRESH: &[Entry] = backend!(["channel.proxy.sub_refresh."] [.hooks.sub_refresh]);
+pub const RPC: &[Entry] = backend!(["rpc.proxy."] [.hooks.rpc]);
+pub const EVENTS: &[Entry] = backend!(["events.proxy."] [.hooks.events]);
+const PROXY: &[Entry<Backend>] = backend!([] []);
+
+pub const SWITCHES: &[Entry] = &[
+    restart(switch(
+        "client.proxy.connect.enabled",
+        OFF,
+        |c| &mut c.hooks.connect_enabled,
+        "Asks a back end who a client without a token is.",
+    )),
+    restart(switch(
+        "client.proxy.refresh.enabled",
+        OFF,
+        |c| &mut c.hooks.refresh_enabled,
+        "Asks a back end whether a connection that ends may go on.",
+    )),
+    restart(switch(
+        "rpc.without_namespace.proxy_enabled",
+        OFF,
+        |c| &mut c.hooks.rpc_without_namespace.proxy_enabled,
+        "A back end runs the procedures whose name has no namespace.",
+    )),
+    restart(text(
+        "rpc.without_namespace.proxy_name",
+        "default",
+        anything,
+        |c| &mut c.hooks.rpc_without_namespace.proxy_name,
+        "Which one: default is rpc.proxy, others are names of proxies.",
+    )),
+    restart(switch(
+        "events.proxy.enabled",
+        OFF,
+        |c| &mut c.hooks.events_enabled,
+        "Tells a back end what happens, in batches.",
+    )),
+    restart(crate::config::option::words(
+        "events.of",
+        &["disconnect", "channel_state"],
+        |c| &mut c.hooks.events_of,
+        "What it is told of: clients that disconnect; first and last subscribers of channels, in namespaces with \
+         state_proxy_enabled.",
+    )),
+    restart(count(
+        "events.batch_size",
+        "events",
+        limits::EVENT_BATCH_COUNT_MAX,
+        [1, 10_000],
+        |c| &mut c.hooks.events_batch_size,
+        "Events of one request.",
+    )),
+    restart(duration(
+        "events.batch_delay",
+        limits::EVENT_BATCH_MS_MAX,
+        [0, MINUTE_MS],
+        |c| &mut c.hooks.events_batch_delay,
+        "Time from the first event of a batch to its request.",
+    )),
+    restart(count(
+        "events.queue",
+        "events",
+        limits::EVENT_QUEUE_COUNT_MAX,
+        [1, 10_000_000],
+        |c| &mut c.hooks.events_queue,
+        "Events that wait; beyond: dropped, and counted.",
+    )),
+    restart(count(
+        "events.retries",
+        "attempts",
+        limits::EVENT_RETRY_COUNT_MAX,
+        [0, 1_000],
+        |c| &mut c.hooks.events_retries,
+        "Attempts of a batch after the first; beyond: dropped, and counted.",
+    )),
+];
+
+pub const PROXIES: ListOf<Backend> = ListOf {
+    key: "proxies",
+    entries: PROXY,
+    place: |c: &mut Config| &mut c.hooks.proxies,
+    check_name: name,
+    doc: "Back ends that namespaces choose by name.",
+};
+
+pub const RPC_NAMESPACES: ListOf<RpcRule> = ListOf {
+    key: "rpc.namespaces",
+    entries: &[
+        restart(switch(
+            "proxy_enabled",
+            OFF,
+            |c: &mut RpcRule| &mut c.proxy_enabled,
+            "A back end runs the procedures NAME:REST.",
+        )),
+        restart(text(
+            "proxy_name",
+            "default",
+            anything,
+            |c: &mut RpcRule| &mut c.proxy_name,
+            "Which one: default is rpc.proxy, others are names of proxies.",
+        )),
+    ],
+    place: |c: &mut Config| &mut c.hooks.rpc_namespaces,
+    check_name: name,
+    doc: "Procedures called NAME:REST. What no namespace sends to a back end is not there: error 104.",
+};
+
+/// A status and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transform {
+    pub status: u16,
+    pub code: u32,
+    pub text: String,
+    pub to: TransformTo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransformTo {
+    Error,
+    Temporary,
+    Disconnect,
+}
+
+impl Backend {
+    pub fn is_there(&self) -> bool {
+        !self.endpoint.is_empty()
+    }
+
+    /// Names and values, as they were written.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        header_pairs(&self.static_http_headers).unwrap_or_default()
+    }
+
+    pub fn transforms(&self) -> Vec<Transform> {
+        parse_transforms(&self.status_transforms).unwrap_or_default()
+    }
+}
+
+impl Hooks {
+    /// Each back end by the path of its options.
+    pub fn backends(&self) -> Vec<(String, &Backend)> {
+        let mut backends = vec![
+            ("client.proxy.connect".to_owned(), &self.connect),
+            ("client.proxy.refresh".to_owned(), &self.refresh),
+            ("channel.proxy.subscribe".to_owned(), &self.subscribe),
+            ("channel.proxy.publish".to_owned(), &self.publish),
+            ("channel.proxy.sub_refresh".to_owned(), &self.sub_refresh),
+            ("rpc.proxy".to_owned(), &self.rpc),
+            ("events.proxy".to_owned(), &self.events),
+        ];
+        backends.extend(self.proxies.iter().map(|named| (format!("proxies.{}", named.name), &named.options)));
+        backends
+    }
+
+    /// The back end that a namespace means: `default` is that of the kind.
+    pub fn backend(&self, kind: &str, name: &str) -> Option<&Backend> {
+        let found = match (kind, name) {
+            ("subscribe_proxy", "default") => Some(&self.subscribe),
+            ("publish_proxy", "default") => Some(&self.publish),
+            ("sub_refresh_proxy", "default") => Some(&self.sub_refresh),
+            ("rpc_proxy", "default") => Some(&self.rpc),
+            ("state_proxy", "default") => self.events_enabled.then_some(&self.events),
+            ("state_proxy" | "cache_empty_proxy", _) => None,
+            (_, name) => self.proxies.iter().find(|named| named.name == name).map(|named| &named.options),
+        };
+        found.filter(|backend| backend.is_there())
+    }
+}
+
+fn name(text: &str) -> Result<(), String> {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text != "default" && text.len() >= 2 && text.chars().all(is_legal) {
+        Ok(())
+    } else {
+        Err("two or more of the characters A-Z, a-z, 0-9, -, _ and ., but not \"default\"".to_owned())
+    }
+}
+
+fn address(text: &str) -> Result<(), String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let is_legal = rest.is_some_and(|rest| {
+        let host = rest.split(['/', '?']).next().unwrap_or_default();
+        !host.is_empty() && !host.contains('@') && rest.chars().all(|c| c.is_ascii_graphic() && c != '#')
+    });
+    if text.is_empty() || is_legal {
+        Ok(())
+    } else {
+        Err("an address such as \"http://127.0.0.1:3000/connect\" or \"https://app.example.com/hooks\""
+            .to_owned())
+    }
+}
+
+/// Not those that say how the request itself is made.
+fn header_name(text: &str) -> Result<(), String> {
+    const OURS: [&str; 9] = [
+        "host",
+        "connection",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "trailer",
+        "expect",
+    ];
+    let is_token = !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+    if is_token && !OURS.iter().any(|ours| text.eq_ignore_ascii_case(ours)) {
+        Ok(())
+    } else {
+        Err(format!("names of headers, none of them {}", OURS.join(", ")))
+    }
+}
+
+fn static_headers(text: &str) -> Result<(), String> {
+    header_pairs(text).map(|_| ()).ok_or_else(|| "headers such as \"X-Node: a; X-Zone: b\"".to_owned())
+}
+
+fn header_pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (name, value) = part.split_once(':')?;
+            let (name, value) = (name.trim(), value.trim());
+            let is_legal = header_name(name).is_ok()
+                && !value.is_empty()
+                && value.bytes().all(|b| (b' '..=b'~').contains(&b));
+            is_legal.then(|| (name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+fn transforms(text: &str) -> Result<(), String> {
+    parse_transforms(text).map(|_| ()).ok_or_else(|| {
+        "statuses with their meaning, such as \"403 error 403 forbidden; 401 disconnect 4401 log in\"; codes of \
+         errors are above 0, those of disconnects from 3000 to 4999"
+            .to_owned()
+    })
+}
+
+fn parse_transforms(text: &str) -> Option<Vec<Transform>> {
+    let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let mut words = part.splitn(4, ' ');
+            let status: u16 = words.next()?.parse().ok().filter(|status| (100..=599).contains(status))?;
+            let to = match words.next()? {
+                "error" => TransformTo::Error,
+                "temporary" => TransformTo::Temporary,
+                "disconnect" => TransformTo::Disconnect,
+                _ => return None,
+            };
+            let code: u32 = words.next()?.parse().ok()?;
+            let is_legal = match to {
+                TransformTo::Error | TransformTo::Temporary => code > 0,
+                TransformTo::Disconnect => (3000..=4999).contains(&code),
+            };
+            let text = words.next().unwrap_or_default().trim().to_owned();
+            let fits = text.len() <= limits::CLOSE_REASON_BYTES_MAX;
+            (is_legal && fits && status != 200).then_some(Transform { status, code, text, to })
+        })
+        .collect()
+}
+
+/// A question that takes longer is answered by the shard itself.
+pub const TIMEOUT_MAX: Duration = Duration::from_millis(limits::ENGINE_MS_MAX - SECOND_MS / 2);
