@@ -320,6 +320,7 @@ fn admissions(config: &Config, descriptors: Limit) -> Result<(Admissions, u32), 
     let room = u32::try_from(room).unwrap_or(u32::MAX);
     let admissions =
         Admissions::new(connection_limit(config, room), room.saturating_add(SURPLUS_DESCRIPTOR_COUNT));
+    admissions.addresses.set_limit(config.client.address_connection_limit);
     Ok((admissions, room))
 }
 

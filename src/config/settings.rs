@@ -41,7 +41,6 @@ impl Config {
             },
             limits: Limits {
                 connections_per_user_max: client.user_connection_limit,
-                connections_per_address_max: client.address_connection_limit,
                 handshake_rate: (rate > 0).then_some(rate),
                 channels_per_client_max: client.channel_limit,
                 message_bytes_max: websocket.message_size_limit,

@@ -5,8 +5,9 @@
 use super::io::Io;
 use super::sockets::{Socket, Wait, token_of};
 use crate::limits;
-use crate::shard::Shard;
+use crate::shard::{Admission, Shard};
 use crate::sys::ring::Shot;
+use crate::sys::socket;
 use crate::time::Moment;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -77,7 +78,14 @@ impl Io {
             shard.stats().accept_drops += 1;
             return;
         };
+        let admissions = &self.admissions;
+        let address = if admissions.addresses.is_on() { socket::peer(fd.as_fd()) } else { None };
+        let is_one_too_many = address.is_some_and(|address| !admissions.addresses.enter(address));
+        let admission = if is_one_too_many { Admission::Surplus } else { admission };
         let id = shard.open(now, admission);
+        if let Some(address) = address {
+            self.addresses.insert(id.slot, address);
+        }
         let mut socket = Socket::new(id, fd);
         self.ring.poll(socket.raw(), token_of(id));
         socket.wait = Wait::Poll;

@@ -1,5 +1,6 @@
 //! How many connections the node takes, counted over all cores.
 
+use super::addresses::Addresses;
 use crate::control::Places;
 use crate::shard::Admission;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,13 +10,15 @@ pub struct Admissions {
     count: AtomicU32,
     limit: AtomicU32,
     ceiling: u32,
+    pub addresses: Addresses,
 }
 
 impl Admissions {
     /// Beyond `limit` sockets are surplus: they live until they have been refused. Of those there is an end as well,
     /// because who says nothing is not refused for a while: at `ceiling`.
-    pub const fn new(limit: u32, ceiling: u32) -> Self {
-        Self { count: AtomicU32::new(0), limit: AtomicU32::new(limit), ceiling }
+    pub fn new(limit: u32, ceiling: u32) -> Self {
+        let addresses = Addresses::default();
+        Self { count: AtomicU32::new(0), limit: AtomicU32::new(limit), ceiling, addresses }
     }
 
     /// Counts a socket in. None: it has to be closed at once.

@@ -21,7 +21,8 @@ use crate::sys::socket;
 use crate::time::Moment;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// See the module.
@@ -38,6 +39,8 @@ pub(super) struct Io {
     store: Option<Store>,
     fates: Vec<Fate>,
     pub(super) admissions: Arc<Admissions>,
+    /// Of those who were counted by address, by slot.
+    pub(super) addresses: HashMap<u32, IpAddr>,
     pub(super) accepting: Accepting,
     /// The next pause, longer each time in a row.
     pub(super) accept_pause_ms: u64,
@@ -81,6 +84,7 @@ impl Io {
             store: station.store.clone(),
             fates: Vec::new(),
             admissions: Arc::clone(&station.admissions),
+            addresses: HashMap::new(),
             accepting: Accepting::Armed,
             accept_pause_ms: limits::ACCEPT_PAUSE_MS_MIN,
             scratch: vec![0; SCRATCH_BYTES],
@@ -239,6 +243,9 @@ impl Io {
             let _ = self.control.post(Handover { socket: socket.into_fd(), received });
         }
         self.admissions.leave();
+        if let Some(address) = self.addresses.remove(&id.slot) {
+            self.admissions.addresses.leave(address);
+        }
         self.closed.push(id);
     }
 

@@ -4,6 +4,7 @@
 //! `shard::Input` and `shard::Output`, so that another one (a plain thread on epoll) can stand beside this one.
 
 mod accepting;
+mod addresses;
 mod admission;
 mod io;
 mod receiving;
@@ -11,6 +12,7 @@ mod roll;
 mod sockets;
 mod uring;
 
+pub use addresses::Addresses;
 pub use admission::Admissions;
 pub use roll::{Entry, Roll};
 

@@ -48,6 +48,7 @@ impl Reloading {
             *current = Settings { auth, ..settings };
         });
         self.admissions.set_limit(super::connection_limit(&new, self.room));
+        self.admissions.addresses.set_limit(new.client.address_connection_limit);
         let old = mem::replace(&mut *running, new);
         Ok(Report {
             changed: old.changes(&running),

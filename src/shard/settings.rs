@@ -63,8 +63,6 @@ pub struct Access {
 pub struct Limits {
     /// Of one user on this node; zero is no limit. Beyond: disconnect 3504.
     pub connections_per_user_max: u32,
-    /// From one address on this node; zero is no limit. Beyond: 503.
-    pub connections_per_address_max: u32,
     /// Upgrades a second on this core; beyond: 503.
     pub handshake_rate: Option<u32>,
     pub channels_per_client_max: u32,
@@ -143,7 +141,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_per_user_max: 0,
-            connections_per_address_max: 0,
             handshake_rate: None,
             channels_per_client_max: limits::CHANNELS_PER_CLIENT_MAX,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,

@@ -9,7 +9,7 @@ use rustix::thread::nanosleep;
 use rustix::time::Timespec;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Binds one of the listeners that share `address`; the kernel spreads connections over them.
@@ -68,3 +68,9 @@ pub fn finish(socket: BorrowedFd<'_>) {
 /// Ten thousand connections are gone in a fraction of this.
 const RELEASE_MAX: Duration = Duration::from_secs(2);
 const RELEASE_POLL_NANOS: i64 = 20_000_000;
+
+/// Address of the peer; none once it has gone.
+pub fn peer(socket: BorrowedFd<'_>) -> Option<IpAddr> {
+    let address = rustix::net::getpeername(socket).ok()??;
+    SocketAddr::try_from(address).ok().map(|address| address.ip())
+}

@@ -47,3 +47,21 @@ fn the_connection_rate_comes_back_with_time() {
     wait_until("there is a place again", || status() == 101);
     server.settled();
 }
+
+/// On all cores together; a place that was left is free again.
+#[test]
+fn one_address_has_so_many_connections() {
+    let server = Server::start_on(
+        Server::core_count(2),
+        "[routes]\necho = true\n[client]\naddress_connection_limit = 3\n",
+    );
+    for _ in 0..2 {
+        let kept: Vec<Client> = (0..3).map(|_| Client::echo(&server)).collect();
+        let mut surplus = Client::connect(server.public);
+        surplus.ask_upgrade("/echo");
+        assert_eq!(surplus.refused().status, 503);
+        drop((kept, surplus));
+        server.wait_for("connections", 0);
+    }
+    server.settled();
+}
