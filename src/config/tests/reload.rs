@@ -6,8 +6,13 @@ use crate::config::table::options;
 use crate::config::{Config, Mode};
 
 /// Live, but no matter of the shards: the count of connections, and the server API.
-const ELSEWHERE: [&str; 4] =
-    ["client.connection_limit", "http_api.key", "http_api.insecure", "http_api.error_mode"];
+const ELSEWHERE: [&str; 4] = [
+    "client.connection_limit",
+    "client.address_connection_limit",
+    "http_api.key",
+    "http_api.insecure",
+    "http_api.error_mode",
+];
 
 #[test]
 fn whatever_is_live_reaches_the_shards_and_nothing_else_does() {
