@@ -6,7 +6,7 @@ use crate::config::table::options;
 use crate::config::{Config, Mode};
 
 /// Live, but no matter of the shards: the count of connections, and the server API.
-const ELSEWHERE: [&str; 4] = [
+const ELSEWHERE: [&str; 5] = [
     "client.connection_limit",
     "client.address_connection_limit",
     "http_api.key",
