@@ -165,68 +165,81 @@ fn spawn_bounded(
     let lifecycle = Arc::clone(&view.lifecycle);
     let (plane, internal) = {
         let _context = runtime.enter();
-        let address = options.internal;
-        let bind = |source| ControlError::Bind { address, source };
-        let listener = internal::bind(address).map_err(bind)?;
-        let internal = listener.local_addr().map_err(bind)?;
-        let traffic = Arc::new(Traffic::new(bounds));
-        let streams = Streams::new(
-            options.streams,
-            Arc::clone(&line.cores),
-            view.published.clone(),
-            Arc::clone(&lifecycle),
-        );
-        let client = Client::new(&Roots::System)?;
-        let hooks = Hooks::new(options.hooks, &client, Arc::clone(&line.cores));
-        let key_desk = KeyDesk::new(client, Arc::clone(&line.cores), Arc::clone(&line.live));
-        let metrics = Metrics::new(view.clone(), options.version, Arc::clone(&traffic))
-            .with(streams.figures())
-            .with(hooks.figures())
-            .with(key_desk.figures())
-            .with(ReloadFigures(line.reload.clone()));
-        let facts = NodeFacts {
-            uid: api::uuid(),
-            name: options.name,
-            version: options.version,
-            started: clock::now(),
-            published: view.published.clone(),
-        };
-        let api = Api::new(&line, options.api, facts);
-        let external = options.api_external.then(|| Arc::clone(&api));
-        let plane = Plane {
-            handovers: Handovers::new(handovers).map_err(ControlError::Reactor)?,
-            cores: line.cores,
-            memos: Memos::new(line.memos).map_err(ControlError::Reactor)?,
-            streams: Arc::clone(&streams),
-            key_desk,
-            hooks,
-            signals: Signals::new(line.reload).map_err(ControlError::Reactor)?,
-            public: Server::new(
-                Arc::new(Site::new(routes::public(options.pages, streams.routes()), external)),
-                bounds,
-                traffic,
-                follow.clone(),
-                Phase::Draining,
-            ),
-            internal: Server::new(
-                Arc::new(Site::new(routes::internal(view, metrics), Some(api))),
-                Bounds::INTERNAL,
-                Arc::new(Traffic::new(Bounds::INTERNAL)),
-                follow.clone(),
-                Phase::Stopped,
-            ),
-            listener,
-            lifecycle: Arc::clone(&lifecycle),
-            phase: phase.clone(),
-            stop_max: options.stop_max,
-        };
-        (plane, internal)
+        assemble(options, view, handovers, line, bounds, (&phase, &follow))?
     };
     let thread = thread::Builder::new()
         .name(String::from("control"))
         .spawn(move || plane.run(&runtime, follow, stop))
         .map_err(ControlError::Thread)?;
     Ok(Control { internal, lifecycle, phase, thread })
+}
+
+/// Puts together what the thread owns, in the context of its reactor.
+fn assemble(
+    options: ControlOptions,
+    view: NodeView,
+    handovers: Inbox<Handover>,
+    line: Line,
+    bounds: Bounds,
+    (phase, follow): (&watch::Sender<Phase>, &watch::Receiver<Phase>),
+) -> Result<(Plane, SocketAddr), ControlError> {
+    let lifecycle = Arc::clone(&view.lifecycle);
+    let address = options.internal;
+    let bind = |source| ControlError::Bind { address, source };
+    let listener = internal::bind(address).map_err(bind)?;
+    let internal = listener.local_addr().map_err(bind)?;
+    let traffic = Arc::new(Traffic::new(bounds));
+    let streams = Streams::new(
+        options.streams,
+        Arc::clone(&line.cores),
+        view.published.clone(),
+        Arc::clone(&lifecycle),
+    );
+    let client = Client::new(&Roots::System)?;
+    let hooks = Hooks::new(options.hooks, &client, Arc::clone(&line.cores));
+    let key_desk = KeyDesk::new(client, Arc::clone(&line.cores), Arc::clone(&line.live));
+    let metrics = Metrics::new(view.clone(), options.version, Arc::clone(&traffic))
+        .with(streams.figures())
+        .with(hooks.figures())
+        .with(key_desk.figures())
+        .with(ReloadFigures(line.reload.clone()));
+    let facts = NodeFacts {
+        uid: api::uuid(),
+        name: options.name,
+        version: options.version,
+        started: clock::now(),
+        published: view.published.clone(),
+    };
+    let api = Api::new(&line, options.api, facts);
+    let external = options.api_external.then(|| Arc::clone(&api));
+    let plane = Plane {
+        handovers: Handovers::new(handovers).map_err(ControlError::Reactor)?,
+        cores: line.cores,
+        memos: Memos::new(line.memos).map_err(ControlError::Reactor)?,
+        streams: Arc::clone(&streams),
+        key_desk,
+        hooks,
+        signals: Signals::new(line.reload).map_err(ControlError::Reactor)?,
+        public: Server::new(
+            Arc::new(Site::new(routes::public(options.pages, streams.routes()), external)),
+            bounds,
+            traffic,
+            follow.clone(),
+            Phase::Draining,
+        ),
+        internal: Server::new(
+            Arc::new(Site::new(routes::internal(view, metrics), Some(api))),
+            Bounds::INTERNAL,
+            Arc::new(Traffic::new(Bounds::INTERNAL)),
+            follow.clone(),
+            Phase::Stopped,
+        ),
+        listener,
+        lifecycle,
+        phase: phase.clone(),
+        stop_max: options.stop_max,
+    };
+    Ok((plane, internal))
 }
 
 /// Everything that the thread owns.
