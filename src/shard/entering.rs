@@ -159,11 +159,15 @@ impl Shard {
             }
         };
         let publications = self.filtered(channel, filter, publications);
+        // The next patch is made on what this core delivered last, which after a gap is older than what was recovered.
+        let delivered = self.hub.channel(channel).and_then(|channel| channel.last.as_ref());
+        let is_based = publications
+            .last()
+            .is_some_and(|recovered| delivered.is_some_and(|delivered| Arc::ptr_eq(recovered, delivered)));
         let member = Member::new(id.slot, style.form())
             .with_filter(filter)
             .hearing_joins(wish.join_leave)
-            // What it has just recovered last is what the next patch is made on.
-            .taking_patches(wish.delta, !publications.is_empty());
+            .taking_patches(wish.delta, is_based);
         let is_from_cache =
             self.hub.channel(channel).is_some_and(|channel| wish.source(&channel.policy) == Source::Cache);
         let index = self.hub.admit(channel, member);
