@@ -2,6 +2,7 @@
 
 mod hooked;
 mod messaging;
+mod revoking;
 mod tokens;
 
 use super::*;
