@@ -40,6 +40,7 @@ use crate::sys::affinity;
 use option::Change;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use table::channel::development_namespaces;
 
 /// Everything that the server is told at start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,7 +115,10 @@ impl Config {
             }
         }
         for list in table::lists() {
-            for (name, options) in list.differences(&mut ours) {
+            let given = list.differences(&mut defaults);
+            for (name, options) in
+                list.differences(&mut ours).into_iter().filter(|item| !given.contains(item))
+            {
                 changed.push((format!("{}.{name}", list.key()), String::from("{}")));
                 changed.extend(
                     options.into_iter().map(|(key, value)| (format!("{}.{name}.{key}", list.key()), value)),
@@ -176,6 +180,9 @@ impl Config {
         let mut config = Self { development: mode == Mode::Development, ..Self::default() };
         for entry in table::options() {
             entry.field.reset(&mut config, mode, allowed);
+        }
+        if config.development {
+            config.channel.namespaces = development_namespaces();
         }
         config
     }

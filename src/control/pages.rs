@@ -1,7 +1,7 @@
-//! The chat page: one embedded file, served so that nothing but its own script and style can run on it.
+//! The chat page and the one script that it loads, both embedded, served so that nothing else can run on the page.
 //!
-//! Invariant: the policy is derived from the file, so the two cannot drift apart. The page names no other origin; it may
-//! only open WebSockets. Content Security Policy level 3.
+//! Invariant: the policy is derived from the file, so the two cannot drift apart. The page names no other origin; it
+//! may only talk to this server. Content Security Policy level 3.
 
 use axum::body::Bytes;
 use axum::http::header::{
@@ -15,6 +15,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 const CHAT: &str = include_str!("pages/chat.html");
+/// The public SDK, as `scripts/vendor-centrifuge` puts it there.
+const SDK: &str = include_str!("pages/centrifuge-5.8.0.js");
+/// The version is part of the name, so what browsers keep under it can never be another one.
+pub(super) const SDK_PATH: &str = "/centrifuge-5.8.0.js";
 
 /// A page with everything about it that can be worked out once.
 pub(super) struct Page {
@@ -28,10 +32,23 @@ impl Page {
         Self::new(CHAT)
     }
 
+    /// The script that the chat page loads.
+    pub(super) fn sdk() -> Self {
+        let tag = tag_of(SDK);
+        let headers = [
+            (CONTENT_TYPE, "text/javascript; charset=utf-8"),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+            (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            (ETAG, &tag),
+        ];
+        Self { body: Bytes::from_static(SDK.as_bytes()), headers: collect(headers), tag }
+    }
+
     fn new(text: &'static str) -> Self {
-        let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(text)));
+        let tag = tag_of(text);
         let policy = format!(
-            "default-src 'none'; script-src {}; style-src {}; img-src data:; connect-src 'self' ws: wss:; \
+            "default-src 'none'; script-src 'self' {}; style-src {}; img-src data:; connect-src 'self' ws: wss:; \
              base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
             hashes(text, "script"),
             hashes(text, "style"),
@@ -46,11 +63,7 @@ impl Page {
             (CACHE_CONTROL, "no-cache"),
             (ETAG, &tag),
         ];
-        let headers = headers
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, HeaderValue::from_str(value).ok()?)))
-            .collect();
-        Self { body: Bytes::from_static(text.as_bytes()), headers, tag }
+        Self { body: Bytes::from_static(text.as_bytes()), headers: collect(headers), tag }
     }
 
     pub(super) fn answer(&self, request: &HeaderMap) -> Response {
@@ -62,6 +75,15 @@ impl Page {
         }
         (self.headers.clone(), self.body.clone()).into_response()
     }
+}
+
+fn tag_of(text: &str) -> String {
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(text)))
+}
+
+fn collect<const N: usize>(headers: [(HeaderName, &str); N]) -> HeaderMap {
+    let headers = headers.into_iter();
+    headers.filter_map(|(name, value)| Some((name, HeaderValue::from_str(value).ok()?))).collect()
 }
 
 /// The sources that a policy allows for the inline elements of this name: their hashes, or nothing.
@@ -88,11 +110,22 @@ mod tests {
 
     #[test]
     fn the_chat_page_needs_nothing_from_elsewhere() {
+        let own = format!("<script src=\"{SDK_PATH}\"></script>");
+        assert_eq!(CHAT.matches(&own).count(), 1, "the one script that is not inline");
+        let rest = CHAT.replace(&own, "");
         for remote in ["src=", "@import", "url(http", "//cdn", " onclick=", " style=", "innerHTML"] {
-            assert!(!CHAT.contains(remote), "the page contains {remote}");
+            assert!(!rest.contains(remote), "the page contains {remote}");
         }
-        assert_eq!(CHAT.matches("<script").count(), CHAT.matches("<script>").count());
+        assert_eq!(rest.matches("<script").count(), rest.matches("<script>").count());
         assert_eq!(CHAT.matches("<style").count(), CHAT.matches("<style>").count());
+    }
+
+    #[test]
+    fn the_script_carries_its_licence_and_may_be_kept_for_good() {
+        assert!(SDK.starts_with("/*! centrifuge 5.8.0") && SDK.contains("The MIT License (MIT)"));
+        let answer = Page::sdk().answer(&HeaderMap::new());
+        assert_eq!(answer.headers()[CACHE_CONTROL], "public, max-age=31536000, immutable");
+        assert_eq!(answer.headers()[CONTENT_TYPE], "text/javascript; charset=utf-8");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::api::{self, Api};
 use super::http::Reused;
 use super::lifecycle::Phase;
 use super::metrics::{CONTENT_TYPE as METRICS_TYPE, Metrics};
-use super::pages::Page;
+use super::pages::{Page, SDK_PATH};
 use axum::Router;
 use axum::extract::{Extension, Request};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, UPGRADE, X_CONTENT_TYPE_OPTIONS};
@@ -47,6 +47,8 @@ pub(super) fn public(pages: bool, streams: Router) -> Router {
     if pages {
         let chat = Arc::new(Page::chat());
         router = router.route("/", get(async move |headers: HeaderMap| chat.answer(&headers)));
+        let sdk = Arc::new(Page::sdk());
+        router = router.route(SDK_PATH, get(async move |headers: HeaderMap| sdk.answer(&headers)));
     }
     bounded(router).layer(from_fn(refuse_upgrade))
 }

@@ -12,7 +12,7 @@ export class Person {
     page.on("dialog", (dialog) => { person.complaints.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
     page.on("console", (line) => {
       // The browser itself reports each attempt that finds no server; that is what some cases are about.
-      if (["error", "warning"].includes(line.type()) && !/WebSocket connection to .* failed/.test(line.text())) person.complaints.push(line.text());
+      if (["error", "warning"].includes(line.type()) && !/WebSocket connection to .* failed|net::ERR_/.test(line.text())) person.complaints.push(line.text());
     });
     await prepare(page);
     await page.goto(url + hash);
@@ -52,6 +52,14 @@ export class Person {
       (names) => JSON.stringify([...document.querySelectorAll("#people-list .name")].map((name) => name.textContent)) === JSON.stringify(names),
       names,
     ).catch(async () => { throw new Error(`${this.name} should see ${names}, sees ${await list.allTextContents()}`); });
+  }
+
+  /** The browser's word for a tab in the background; headless pages are always in front. */
+  async hide(isHidden) {
+    await this.page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
   }
 
   async text(selector) { return (await this.page.locator(selector).textContent()) ?? ""; }

@@ -12,8 +12,8 @@ const STOP_MS_MAX = 40_000;
 const running = new Map();
 
 export class Server {
-  /** Without the text of a configuration in development mode: anonymous clients welcome. */
-  static async start(binary, listen = "127.0.0.1:0", config = null) {
+  /** Without the text of a configuration in development mode: anonymous clients welcome. Variables of the environment count in both. */
+  static async start(binary, listen = "127.0.0.1:0", config = null, variables = {}) {
     const server = new Server();
     const folder = mkdtempSync(join(tmpdir(), "ringway-test-"));
     const ready = join(folder, "ready");
@@ -23,7 +23,8 @@ export class Server {
       options.push("--config", "ringway.toml");
     }
     server.output = "";
-    server.child = spawn(binary, options, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+    const env = { ...process.env, ...variables };
+    server.child = spawn(binary, options, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
     running.set(server.child, folder);
     for (const stream of [server.child.stdout, server.child.stderr]) stream.on("data", (text) => { server.output += text; });
     server.ended = new Promise((resolve, reject) => {

@@ -153,6 +153,39 @@ impl Channel {
     }
 }
 
+/// What the chat page needs, for who runs the server without a file: `chat` is rooms, `dm` conversations of two,
+/// `inbox` who wants to talk to whom, `signal` what nobody keeps. All of them know lists of users.
+pub fn development_namespaces() -> Vec<Named<ChannelOptions>> {
+    let open = || ChannelOptions {
+        allow_subscribe_for_client: true,
+        allow_subscribe_for_anonymous: true,
+        allow_publish_for_subscriber: true,
+        allow_publish_for_anonymous: true,
+        allow_user_limited_channels: true,
+        ..ChannelOptions::default()
+    };
+    let kept = || ChannelOptions {
+        presence: true,
+        join_leave: true,
+        history_size: CHAT_HISTORY_COUNT,
+        history_ttl: Duration::from_millis(DAY_MS),
+        allow_recovery: true,
+        allow_presence_for_subscriber: true,
+        allow_presence_for_anonymous: true,
+        allow_history_for_subscriber: true,
+        allow_history_for_anonymous: true,
+        ..open()
+    };
+    // Only its owner listens to an inbox, so others write into it without being there.
+    let inbox = ChannelOptions { allow_publish_for_client: true, ..kept() };
+    [("chat", kept()), ("dm", kept()), ("inbox", inbox), ("signal", open())]
+        .map(|(name, options)| Named { name: name.to_owned(), options })
+        .into()
+}
+
+/// Enough to scroll back through a day of a small team, and little memory.
+const CHAT_HISTORY_COUNT: u32 = 200;
+
 impl ChannelOptions {
     /// Each kind of hook that a namespace may use: whether it does, and which one.
     pub fn hooks(&self) -> [(&'static str, bool, &str); 5] {
