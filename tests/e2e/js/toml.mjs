@@ -1,10 +1,10 @@
 // Writes a configuration file: tables, lists of tables, strings, numbers, switches, lists of strings.
 
-/** An object of options, as the operator would write it. */
+/** An object of options, as the operator would write it; those that are undefined are left out. */
 export function toml(options, path = []) {
   const plain = [];
   const tables = [];
-  for (const [key, value] of Object.entries(options)) {
+  for (const [key, value] of Object.entries(options).filter(([, value]) => value !== undefined)) {
     const place = [...path, key];
     if (Array.isArray(value) && value.some((item) => typeof item === "object")) {
       for (const item of value) tables.push(`[[${place.join(".")}]]\n${toml(item, place)}`);

@@ -126,7 +126,7 @@ matrix("a tag filter lets through what matches, live and recovered", async (stag
     await stage.api.publish(room.channel, `${from} btc`, { tags: { ticker: "BTC", price: "100.5" } });
     await stage.api.publish(room.channel, `${from} other`, { tags: { ticker: "DOGE", price: "1000" } });
     await stage.api.publish(room.channel, `${from} untagged`);
-    await stage.api.publish(room.channel, `${from} eth`, { tags: { ticker: "ETH", price: "3e3" } });
+    await stage.api.publish(room.channel, `${from} eth`, { tags: { ticker: "ETH", price: "3000" } });
     await stage.api.publish(room.channel, `${from} words`, { tags: { ticker: "ETH", price: "dear" } });
   };
   await feed("live");
