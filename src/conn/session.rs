@@ -50,11 +50,14 @@ pub struct Profile {
     pub app_name: Box<str>,
     pub app_version: Box<str>,
     /// Headers that back ends may see, names in lower case.
-    pub headers: Option<Arc<[(Box<str>, Box<str>)]>>,
+    pub headers: Option<Headers>,
     /// Of its token, for revocation.
     pub token: Option<TokenId>,
     pub stream: Option<Stream>,
 }
+
+/// Names and values, shared with what back ends are told.
+pub type Headers = Arc<[(Box<str>, Box<str>)]>;
 
 /// Of a connection whose HTTP the control plane speaks.
 #[derive(Clone, Copy, Debug)]

@@ -55,9 +55,10 @@ impl Shard {
         mut publish: Publish,
         answer: Answer,
     ) {
-        let granted = match answer {
-            Answer::Publish(granted) => *granted,
-            other => return self.answer_refused(id, command, other),
+        let granted = if let Answer::Publish(granted) = answer {
+            *granted
+        } else {
+            return self.answer_refused(id, command, answer);
         };
         if let Some(data) = granted.data {
             publish.data = data;
@@ -75,9 +76,8 @@ impl Shard {
     }
 
     fn rpc_answered(&mut self, id: ConnId, command: u32, answer: Answer) {
-        let data = match answer {
-            Answer::Rpc { data } => data,
-            other => return self.answer_refused(id, command, other),
+        let Answer::Rpc { data } = answer else {
+            return self.answer_refused(id, command, answer);
         };
         let codec = self.session(id).map(|session| session.wire.codec);
         let data = match codec {
@@ -113,12 +113,12 @@ impl Shard {
                 | Kind::Position { .. }
                 | Kind::Recover { .. },
                 _,
-            ) => {}
+            )
+            | (_, Asker::Shard) => {}
             (_, Asker::Client { conn, command }) => self.reject(conn, command, Reject::Internal),
             (_, Asker::Call(call)) => {
                 self.answer_call(call, super::call::Outcome::Failed(super::call::Failure::Internal));
             }
-            (_, Asker::Shard) => {}
         }
     }
 

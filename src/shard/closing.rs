@@ -6,6 +6,7 @@
 
 use super::encoding::Style;
 use super::{Output, Shard};
+use crate::conn::session::Session;
 use crate::conn::{Conn, Phase};
 use crate::http::Refusal;
 use crate::ids::ConnId;
@@ -188,7 +189,7 @@ impl Shard {
         self.abandon_connect(id);
         self.unindex(id);
         if let Some(conn) = self.conns.get_mut(id) {
-            if conn.session().is_some_and(|session| session.is_connected()) {
+            if conn.session().is_some_and(Session::is_connected) {
                 self.stats.sessions -= 1;
             }
             conn.message_due = None;

@@ -49,7 +49,7 @@ impl From<NameError> for Refused {
 }
 
 impl Shard {
-    pub(super) fn command(&mut self, id: ConnId, command: Command<'_>) -> Result<(), Disconnect> {
+    pub(super) fn command(&mut self, id: ConnId, command: &Command<'_>) -> Result<(), Disconnect> {
         let Some(stage) = self.session(id).map(|session| session.stage) else {
             return Ok(());
         };
@@ -67,7 +67,7 @@ impl Shard {
             self.reject(id, command.id, Reject::TooManyRequests);
             return Ok(());
         }
-        match self.serve(id, &command) {
+        match self.serve(id, command) {
             Ok(()) => Ok(()),
             Err(Refused::Reject(reject)) => {
                 self.reject(id, command.id, reject);

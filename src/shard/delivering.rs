@@ -128,7 +128,7 @@ impl Shard {
 
     /// The slot of a client of this core.
     fn slot_of(&self, client: ClientId) -> u32 {
-        self.clients.find(client, |slot| self.client_at(slot)).unwrap_or(NOBODY)
+        self.clients.find(&client, |slot| self.client_at(slot)).unwrap_or(NOBODY)
     }
 }
 

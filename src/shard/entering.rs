@@ -29,9 +29,8 @@ struct Found {
 
 impl Shard {
     pub(super) fn join(&mut self, id: ConnId, mut join: Box<Join>) {
-        let policy = match self.policy_of(&join.name) {
-            Ok(policy) => policy,
-            Err(_) => return self.join_failed(id, *join, Reject::UnknownChannel),
+        let Ok(policy) = self.policy_of(&join.name) else {
+            return self.join_failed(id, *join, Reject::UnknownChannel);
         };
         join.wish.settle(&policy);
         let (channel, joined) = self.hub.join(&join.name, &policy, id.slot);

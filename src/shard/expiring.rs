@@ -98,7 +98,7 @@ impl Shard {
         if profile.expire_at == 0 {
             return;
         }
-        let over_ms = now_ms - (profile.expire_at as i64).saturating_mul(1000);
+        let over_ms = now_ms - (profile.expire_at.cast_signed()).saturating_mul(1000);
         let asks_back_end = !profile.refreshes_itself && self.settings.hooks.refresh;
         if over_ms < 0 {
             return;
@@ -118,7 +118,7 @@ impl Shard {
         let patience = self.settings.patience.expired_subscription.as_millis() as i64;
         let over = |detail: &Detail| {
             let grace = if detail.refreshes_itself { patience } else { 0 };
-            detail.expire_at > 0 && now_ms >= (detail.expire_at as i64).saturating_mul(1000) + grace
+            detail.expire_at > 0 && now_ms >= (detail.expire_at.cast_signed()).saturating_mul(1000) + grace
         };
         let Some(session) = self.session(id) else {
             return;

@@ -156,9 +156,8 @@ fn codec(head: &Head<'_>, protocol: Option<&str>) -> Codec {
     let asks = || ["format", "cf_protocol"].iter().any(|name| has_parameter(head, name, "protobuf"));
     match protocol {
         Some(PROTOBUF_PROTOCOL) => Codec::Protobuf,
-        Some(_) => Codec::Json,
         None if asks() => Codec::Protobuf,
-        None => Codec::Json,
+        Some(_) | None => Codec::Json,
     }
 }
 

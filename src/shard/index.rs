@@ -33,9 +33,13 @@ impl Index {
         }
     }
 
-    pub(super) fn find<K: Hash + PartialEq>(&self, key: K, key_of: impl Fn(u32) -> Option<K>) -> Option<u32> {
-        let hash = self.hasher.hash_one(&key);
-        self.slots.find(hash, |&slot| key_of(slot).is_some_and(|other| other == key)).copied()
+    pub(super) fn find<K: Hash + PartialEq>(
+        &self,
+        key: &K,
+        key_of: impl Fn(u32) -> Option<K>,
+    ) -> Option<u32> {
+        let hash = self.hasher.hash_one(key);
+        self.slots.find(hash, |&slot| key_of(slot).is_some_and(|other| other == *key)).copied()
     }
 
     /// All slots that may have this key: hashes can collide, so the caller compares.

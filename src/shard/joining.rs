@@ -13,6 +13,7 @@ use std::sync::Arc;
 /// All joins of a core, by connection.
 #[derive(Debug, Default)]
 pub(super) struct Joins {
+    #[expect(clippy::vec_box, reason = "joins move between here and their handlers, and they are large")]
     by_conn: HashMap<ConnId, Vec<Box<Join>>>,
 }
 
@@ -116,6 +117,7 @@ impl Joins {
         Some(join)
     }
 
+    #[expect(clippy::vec_box, reason = "they come as they were kept")]
     pub(super) fn take_all(&mut self, id: ConnId) -> Vec<Box<Join>> {
         self.by_conn.remove(&id).unwrap_or_default()
     }

@@ -165,13 +165,12 @@ impl Shard {
         if !Arc::ptr_eq(&channel.policy, policy) {
             channel.policy = Arc::clone(policy);
         }
-        match channel.stream_mut() {
-            Some(stream) => stream.set_keep(keep),
-            None => {
-                let stream = Stream::new(self.random.epoch(), keep, self.now);
-                channel.set_stream(stream);
-                self.watch_stream(id);
-            }
+        if let Some(stream) = channel.stream_mut() {
+            stream.set_keep(keep);
+        } else {
+            let stream = Stream::new(self.random.epoch(), keep, self.now);
+            channel.set_stream(stream);
+            self.watch_stream(id);
         }
         id
     }

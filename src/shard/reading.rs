@@ -83,7 +83,7 @@ impl Shard {
                 match (session.wire.codec, kind) {
                     (Codec::Json, Kind::Text) | (Codec::Protobuf, Kind::Binary) => self.messages(id, bytes),
                     (Codec::Json, Kind::Binary) => {
-                        self.speaks(id, "this session speaks JSON in text messages")
+                        self.speaks(id, "this session speaks JSON in text messages");
                     }
                     (Codec::Protobuf, Kind::Text) => {
                         self.speaks(id, "this session speaks Protobuf in binary messages");
@@ -133,7 +133,7 @@ impl Shard {
                 _ if is_waiting => self.keep_behind(id, message, at),
                 Ok(command) => {
                     self.stats.commands += 1;
-                    self.command(id, command)
+                    self.command(id, &command)
                 }
                 Err(_) => Err(Disconnect::BadRequest),
             };

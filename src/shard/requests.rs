@@ -147,6 +147,7 @@ mod tests {
         Request { asker: Asker::Client { conn, command }, kind: Kind::Publish }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is mapped over options")]
     fn command(request: Request) -> u32 {
         match request.asker {
             Asker::Client { command, .. } => command,

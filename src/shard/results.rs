@@ -12,11 +12,14 @@ pub(super) struct Results {
     events: Shelf,
 }
 
+/// Channel, and the key that the publisher gave.
+type Key = (Box<str>, Box<str>);
+
 /// Results with the same life, so that the oldest is always the first to go.
 #[derive(Debug)]
 struct Shelf {
     life: Duration,
-    by_key: HashMap<(Box<str>, Box<str>), (Moment, Option<Place>)>,
+    by_key: HashMap<Key, (Moment, Option<Place>)>,
     /// In the order of keeping.
     order: VecDeque<(Moment, Box<str>, Box<str>)>,
 }
@@ -28,6 +31,8 @@ impl Default for Results {
 }
 
 impl Results {
+    /// None: the key is new. A result is a place, or none in a channel without history.
+    #[expect(clippy::option_option, reason = "known or not, and if known, perhaps without a place")]
     pub(super) fn find(&self, channel: &str, key: &str, now: Moment) -> Option<Option<Place>> {
         let shelf = if key.starts_with(EVENT_KEY) { &self.events } else { &self.requests };
         let key = (Box::from(channel), Box::from(key));

@@ -232,13 +232,13 @@ impl Shard {
         let Some(mut join) = self.joins.take(id, name) else {
             return;
         };
-        match answer {
-            Answer::Subscribe(granted) => {
-                join.wish.grant(*granted);
-                self.join(id, join);
-            }
-            Answer::Keys => self.keys_for_join(id, join),
-            other => self.join_refused(id, *join, other),
+        if let Answer::Subscribe(granted) = answer {
+            join.wish.grant(*granted);
+            self.join(id, join);
+        } else if let Answer::Keys = answer {
+            self.keys_for_join(id, join);
+        } else {
+            self.join_refused(id, *join, answer);
         }
     }
 

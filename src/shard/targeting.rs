@@ -22,7 +22,7 @@ impl Shard {
         let candidates: Vec<ConnId> = match (&target.user, target.client) {
             (None, None) if target.session.is_none() => Vec::new(),
             (_, Some(client)) => {
-                let slot = self.clients.find(client, |slot| self.client_at(slot));
+                let slot = self.clients.find(&client, |slot| self.client_at(slot));
                 slot.and_then(|slot| self.conns.id_of(slot)).into_iter().collect()
             }
             (Some(user), None) if !user.is_empty() => self.connections_of(user),

@@ -113,8 +113,7 @@ impl Bench {
                         self.shard.handle(self.now, Input::Closed { conn });
                     }
                     Output::Memo(memo) => self.memos.push(memo),
-                    Output::Order(_) => {}
-                    Output::StopAccepting => {}
+                    Output::Order(_) | Output::StopAccepting => {}
                     Output::Finished => self.finished = true,
                 }
             }

@@ -1,5 +1,12 @@
 //! History on disk, seen from the outside: what was acknowledged is there after the process was killed.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up has failed"
+)]
+
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each suite uses a part of the support")]
 mod support;

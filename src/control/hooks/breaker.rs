@@ -75,6 +75,7 @@ impl Breaker {
     }
 
     /// Whether `admit` would say no.
+    #[expect(clippy::option_option, reason = "refused or not, and if refused, perhaps with a time")]
     pub(super) fn refuses(&self, now: Moment) -> Option<Option<Duration>> {
         match self.phase {
             Phase::Closed { .. } => None,

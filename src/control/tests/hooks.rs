@@ -106,6 +106,7 @@ impl Asker {
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "questions carry it so")]
 fn who() -> Box<Who> {
     Box::new(Who {
         client: ClientId::from_random([7; 16]),

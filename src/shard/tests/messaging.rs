@@ -10,8 +10,8 @@ use std::time::Duration;
 fn kept() -> Policy {
     Policy {
         history_size: 5,
-        history_ttl: Duration::from_secs(60),
-        history_meta_ttl: Duration::from_secs(600),
+        history_ttl: Duration::from_mins(1),
+        history_meta_ttl: Duration::from_mins(10),
         allow_recovery: true,
         allow_positioning: true,
         join_leave: true,

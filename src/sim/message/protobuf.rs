@@ -171,9 +171,10 @@ fn encode_field(out: &mut Vec<u8>, field: &Field, value: &Value) {
         }
         Kind::TextMap | Kind::Map(_) => {
             for (name, value) in value.as_object().into_iter().flatten() {
-                let bytes = match &field.kind {
-                    Kind::Map(schema) => encode_message(schema, value),
-                    _ => value.as_str().unwrap_or_default().as_bytes().to_vec(),
+                let bytes = if let Kind::Map(schema) = &field.kind {
+                    encode_message(schema, value)
+                } else {
+                    value.as_str().unwrap_or_default().as_bytes().to_vec()
                 };
                 let mut entry = vec![10];
                 put_bytes(&mut entry, name.as_bytes());

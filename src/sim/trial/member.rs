@@ -94,10 +94,12 @@ impl Member {
         let path =
             if self.is_binary { "/connection/websocket?format=protobuf" } else { "/connection/websocket" };
         self.client.upgrade(path, &[format!("X-User: user-{}", self.number)]);
-        self.command("connect", json!({"name": "trial"}), Ask::Connect);
+        self.command("connect", &json!({"name": "trial"}), Ask::Connect);
         let wanted: Vec<usize> =
             self.standings.iter().filter(|(_, it)| it.is_wanted).map(|(at, _)| *at).collect();
-        wanted.into_iter().for_each(|channel| self.subscribe(channel));
+        for channel in wanted {
+            self.subscribe(channel);
+        }
     }
 
     pub fn subscribe(&mut self, channel: usize) {
@@ -121,7 +123,7 @@ impl Member {
         if let Some(tag) = standing.filter {
             fields["tf"] = json!({"key": "t", "cmp": "eq", "val": tag});
         }
-        self.command("subscribe", fields, Ask::Subscribe { channel, since, wants_delta });
+        self.command("subscribe", &fields, Ask::Subscribe { channel, since, wants_delta });
     }
 
     pub fn unsubscribe(&mut self, channel: usize) {
@@ -132,25 +134,25 @@ impl Member {
         }
         standing.is_leaving = true;
         standing.waiting += 1;
-        self.command("unsubscribe", json!({"channel": name(channel)}), Ask::Unsubscribe { channel });
+        self.command("unsubscribe", &json!({"channel": name(channel)}), Ask::Unsubscribe { channel });
     }
 
     pub fn publish(&mut self, number: usize, truth: &Truth) {
         let written = truth.written(number);
         let fields = json!({"channel": name(written.channel), "data": written.data});
-        self.command("publish", fields, Ask::Publish { number });
+        self.command("publish", &fields, Ask::Publish { number });
     }
 
     pub fn look_around(&mut self, channel: usize) {
-        self.command("presence", json!({"channel": name(channel)}), Ask::Presence);
-        self.command("presence_stats", json!({"channel": name(channel)}), Ask::Stats);
+        self.command("presence", &json!({"channel": name(channel)}), Ask::Presence);
+        self.command("presence_stats", &json!({"channel": name(channel)}), Ask::Stats);
     }
 
     pub fn read_history(&mut self, channel: usize, limit: usize) {
-        self.command("history", json!({"channel": name(channel), "limit": limit}), Ask::History { channel });
+        self.command("history", &json!({"channel": name(channel), "limit": limit}), Ask::History { channel });
     }
 
-    fn command(&mut self, request: &str, fields: Value, ask: Ask) {
+    fn command(&mut self, request: &str, fields: &Value, ask: Ask) {
         let id = self.client.next_id();
         self.batch.push(json!({"id": id, request: fields}));
         self.asked.insert(id, ask);
@@ -215,7 +217,13 @@ impl Member {
                 self.allowed.insert(0);
                 self.end_subscriptions();
             }
-            other => assert_eq!(other, Heard::Ping, "nothing that a member provokes"),
+            Heard::Status(_)
+            | Heard::Reply(..)
+            | Heard::Push(_)
+            | Heard::Message(_)
+            | Heard::FramePong(_)
+            | Heard::Text(_)
+            | Heard::Binary(_) => unreachable!("nothing that a member provokes"),
         }
     }
 
@@ -371,6 +379,7 @@ impl Member {
         assert_eq!(info, author, "{what}");
     }
 
+    #[expect(clippy::unused_self, reason = "beside its kin")]
     fn told_history(&self, channel: usize, body: &Fields, hearing: &mut Hearing<'_>) {
         let mut last = None;
         for publication in body.many("publications") {

@@ -393,8 +393,8 @@ impl Trial {
                     clients.extend(texts.map(|text| String::from_utf8_lossy(&text).into_owned()));
                     self.counted(channel, cores - 1, clients);
                 }
-                (Some(Asked::Nothing), Outcome::Done { .. }) => {}
-                (Some(Asked::Publish { .. }), Outcome::Failed(_)) => {}
+                (Some(Asked::Nothing), Outcome::Done { .. })
+                | (Some(Asked::Publish { .. }), Outcome::Failed(_)) => {}
                 (asked, outcome) => assert!(asked.is_none(), "{outcome:?} for {asked:?}"),
             }
         }

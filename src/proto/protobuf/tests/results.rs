@@ -87,7 +87,7 @@ proptest! {
         };
         let wire_publication = wire::Publication {
             data: data.clone(), info: Some(wire_info(&text, &data)), offset, tags: [("k".into(), text.clone())].into(),
-            delta: yes, time: time_ms as i64, channel: text.clone(), epoch: "e".into(), ..Default::default()
+            delta: yes, time: time_ms.cast_signed(), channel: text.clone(), epoch: "e".into(), ..Default::default()
         };
         let in_reply = |push: wire::Push| framed(&wire::Reply { push: Some(push), ..Default::default() });
 
@@ -153,11 +153,11 @@ proptest! {
         };
         let wire_connect = wire::ConnectResult {
             client: text.clone(), version: "1".into(), expires: yes, ttl, data: data.clone(), subs: wire_subs.clone(),
-            ping: ttl, pong: no, session: text.clone(), node: "n".into(), time: time_ms as i64,
+            ping: ttl, pong: no, session: text.clone(), node: "n".into(), time: time_ms.cast_signed(),
         };
         let connect_push = wire::Connect {
             client: text.clone(), version: "1".into(), expires: yes, ttl, data: data.clone(), subs: wire_subs, ping: ttl,
-            pong: no, session: text.clone(), node: "n".into(), time: time_ms as i64,
+            pong: no, session: text.clone(), node: "n".into(), time: time_ms.cast_signed(),
         };
         prop_assert_eq!(
             push(&Push::Connect(connect.clone())),
