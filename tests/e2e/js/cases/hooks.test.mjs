@@ -10,9 +10,9 @@ import { next, pause, until } from "../wait.mjs";
 
 const backend = await Backend.start();
 after(() => backend.stop());
-beforeEach(() => { backend.asked.length = 0; backend.answers = { connect: ({ data }) => ({ result: { user: data?.user ?? "ada" } }) }; });
+beforeEach(() => { backend.asked.length = 0; backend.answers = { events: { result: {} }, connect: ({ data }) => ({ result: { user: data?.user ?? "ada" } }) }; });
 
-const proxy = (path, more = {}) => ({ endpoint: `${backend.url}/${path}`, timeout: "1s", ...more });
+const proxy = (path, more = {}) => ({ endpoint: `${backend.url}/${path}`, timeout: "1s", breaker_failures: 1000, ...more });
 const { test, matrix } = suite({
   client: {
     expired_close_delay: "1s",
@@ -162,6 +162,18 @@ test("garbage from a back end is an internal error, and breaks no client", async
   }
   backend.answers.rpc = () => '{"result":{\n"data":{\n"a": 1\r\n}}}';
   assert.deepEqual(await ada.rpc("any", {}), { a: 1 });
+});
+
+test("a back end that fails again and again is left alone for a while, and found when it is well", async (stage) => {
+  const { address } = await stage.serve({
+    rpc: { proxy: proxy("rpc", { breaker_failures: 3, breaker_pause: "500ms", breaker_open_timeout: "0s" }), without_namespace: { proxy_enabled: true } },
+  });
+  backend.answers.rpc = { status: 503 };
+  const ada = await stage.connect({ address });
+  for (let n = 0; n < 30; n += 1) await assert.rejects(ada.rpc("any", {}), { code: 100 });
+  assert.ok(backend.questions("rpc").length <= 5, `${backend.questions("rpc").length} questions`);
+  backend.answers.rpc = { result: { data: "well" } };
+  await until("an answer", () => ada.rpc("any", {}).then((data) => data === "well", () => false));
 });
 
 matrix("connections that the back end let in live as long as it refreshes them", async (stage, transport) => {
