@@ -68,14 +68,13 @@ impl Shard {
     pub(super) fn expire_later(&mut self, id: ConnId, expire_at: u64) {
         let unix_ms = self.unix_ms();
         let wait_ms = (expire_at.min(u64::MAX / 2000) * 1000).saturating_sub(unix_ms as u64);
-        let patience = self.settings.patience.expired.max(self.settings.patience.expired_subscription);
         // Entries of connections that have gone are found when they come up; so many are looked for before.
         if self.expiries.heap.len() > EXPIRY_COUNT_KEPT + 4 * self.conns.count() as usize {
             let conns = &self.conns;
             let lives = |slot, generation| conns.get(ConnId { slot, generation }).is_some();
             self.expiries.heap.retain(|Reverse((_, slot, generation))| lives(*slot, *generation));
         }
-        for extra in [Duration::ZERO, patience] {
+        for extra in [Duration::ZERO, self.settings.patience.expired, self.settings.patience.expired_subscription] {
             self.expiries.add(self.now + Duration::from_millis(wait_ms) + extra, id);
         }
     }
