@@ -151,6 +151,9 @@ fn without_a_file_everything_is_allowed_on_the_loopback_address_and_said_aloud()
     assert!(config.development && config.routes.echo && config.channel.without_namespace.presence);
     assert!(config.listen.public.ip().is_loopback());
     assert_eq!(warnings, [Warning::Development]);
+    let names = config.channel.namespaces.iter().map(|namespace| namespace.name.as_str());
+    assert!(names.eq(["chat", "dm", "inbox", "signal"]), "what the chat page needs");
+    assert!(!config.differences().iter().any(|(key, _)| key.starts_with("channel.namespaces")));
 }
 
 #[test]

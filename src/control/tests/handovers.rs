@@ -22,7 +22,7 @@ fn the_page_comes_with_a_policy_that_allows_only_itself() {
     assert_eq!(page.status(), 200);
     assert!(page.body.starts_with("<!doctype html>"));
     let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+    assert!(policy.starts_with("default-src 'none'; script-src 'self' 'sha256-"), "{policy}");
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
     let tag = page.header("etag").unwrap();
