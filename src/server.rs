@@ -298,6 +298,8 @@ fn stream_options(
     admissions: &Arc<Admissions>,
     origins: &Live<OriginPolicy>,
 ) -> StreamOptions {
+    let (hooks, user) = (config.hooks.told(), config.client.user_id_http_header.to_ascii_lowercase());
+    let kept = hooks.headers.into_iter().chain((!user.is_empty()).then(|| Box::from(user)));
     let transports = &config.transports;
     StreamOptions {
         http_stream: transports.http_stream,
@@ -306,7 +308,7 @@ fn stream_options(
         uni_sse: transports.uni_sse,
         count_max: STREAM_COUNT_MAX,
         origins: origins.clone(),
-        headers: Arc::default(),
+        headers: kept.collect(),
         places: Arc::<Admissions>::clone(admissions),
     }
 }

@@ -94,6 +94,24 @@ fn of_hooks(config: &Config) -> Vec<Broken> {
             broken.push(late);
         }
     }
+    let backends = hooks.backends();
+    let has = |names: &[String], name: &str| names.iter().any(|other| other.eq_ignore_ascii_case(name));
+    for (path, backend) in &backends {
+        let genuine = backend.http_headers.iter().filter(|name| !has(&backend.emulated_headers, name));
+        for name in genuine {
+            let emulating = backends.iter().find(|(_, other)| has(&other.emulated_headers, name));
+            if let Some((other, _)) = emulating {
+                let relation = format!(
+                    "a list without {name}, which clients may set by `{other}.emulated_headers`; if that is meant, \
+                     name it in `{path}.emulated_headers` as well"
+                );
+                let key = format!("{path}.http_headers");
+                let mut mixed = Broken::new(&key, &[&format!("{other}.emulated_headers")], relation);
+                mixed.found.clone_from(name);
+                broken.push(mixed);
+            }
+        }
+    }
     let switches = [
         ("client.proxy.connect", hooks.connect_enabled, &hooks.connect),
         ("client.proxy.refresh", hooks.refresh_enabled, &hooks.refresh),

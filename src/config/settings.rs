@@ -9,7 +9,7 @@ use crate::channels::{
 };
 use crate::fatal::Fatal;
 use crate::http::OriginPolicy;
-use crate::shard::settings::{Access, Hooks, Limits, Patience, Quota, Quotas, Settings};
+use crate::shard::settings::{Access, Limits, Patience, Quota, Quotas, Settings};
 use regex::Regex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Config {
                 namespace: some(&client.personal.personal_channel_namespace),
                 single_connection: client.personal.single_connection,
             },
-            hooks: Hooks::default(),
+            hooks: self.hooks.told(),
             origins,
             access: Access {
                 anonymous: client.allow_anonymous_connect_without_token,

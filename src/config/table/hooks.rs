@@ -8,6 +8,8 @@ use crate::config::option::{
 };
 use crate::config::option::{secret, switch, text};
 use crate::limits;
+use crate::shard::settings;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -360,11 +362,42 @@ impl Hooks {
             ("publish_proxy", "default") => Some(&self.publish),
             ("sub_refresh_proxy", "default") => Some(&self.sub_refresh),
             ("rpc_proxy", "default") => Some(&self.rpc),
-            ("state_proxy", "default") => self.events_enabled.then_some(&self.events),
+            ("state_proxy", "default") => {
+                (self.events_enabled && self.events_of.contains(&"channel_state")).then_some(&self.events)
+            }
             ("state_proxy" | "cache_empty_proxy", _) => None,
             (_, name) => self.proxies.iter().find(|named| named.name == name).map(|named| &named.options),
         };
         found.filter(|backend| backend.is_there())
+    }
+}
+
+/// What shards are told: whom to ask about what, and which headers to keep.
+impl Hooks {
+    pub fn told(&self) -> settings::Hooks {
+        let hook = |rule: &RpcRule| rule.proxy_enabled.then(|| Box::from(rule.proxy_name.as_str()));
+        let namespaces = self.rpc_namespaces.iter();
+        settings::Hooks {
+            connect: self.connect_enabled,
+            refresh: self.refresh_enabled,
+            rpc: hook(&self.rpc_without_namespace),
+            rpc_namespaces: namespaces
+                .map(|named| (Box::from(named.name.as_str()), hook(&named.options)))
+                .collect(),
+            headers: self.header_names(|backend| &backend.http_headers),
+            emulated_headers: self.header_names(|backend| &backend.emulated_headers),
+            disconnect: self.events_enabled && self.events_of.contains(&"disconnect"),
+        }
+    }
+
+    /// Of all back ends that are there, in lower case, each once.
+    fn header_names(&self, of: impl Fn(&Backend) -> &[String]) -> Vec<Box<str>> {
+        let backends = self.backends();
+        let there = backends.iter().filter(|(_, backend)| backend.is_there());
+        let names: BTreeSet<Box<str>> = there
+            .flat_map(|(_, backend)| of(backend).iter().map(|name| Box::from(name.to_ascii_lowercase())))
+            .collect();
+        names.into_iter().collect()
     }
 }
 

@@ -44,6 +44,11 @@ fn whoever_counts_on_a_back_end_that_is_not_there_must_not_start() {
             "`channel.namespaces.ab.publish_proxy_name` is cd",
         ),
         ("[rpc.proxy]\nendpoint = \"http://a\"\ntimeout = \"5s\"\n", "`rpc.proxy.timeout`"),
+        (
+            "[rpc.proxy]\nendpoint = \"http://a\"\nhttp_headers = [\"X-User\"]\n\
+             [channel.proxy.publish]\nendpoint = \"http://a\"\nemulated_headers = [\"x-user\"]\n",
+            "`rpc.proxy.http_headers` is X-User",
+        ),
     ] {
         let problems = refused(text);
         assert!(problems.len() == 1 && problems[0].contains(problem), "{text}: {problems:?}");
@@ -79,4 +84,20 @@ fn the_authorization_of_a_back_end_is_never_shown() {
     let config = accepted("[rpc.proxy]\nendpoint = \"http://a\"\nauthorization = \"Bearer hunter2\"\n");
     assert!(!format!("{config:?}").contains("hunter2"));
     assert!(!format!("{:?}", config.differences()).contains("hunter2"));
+}
+
+#[test]
+fn shards_are_told_whom_to_ask_and_which_headers_to_keep() {
+    let config = accepted(
+        "[client.proxy.connect]\nenabled = true\nendpoint = \"http://a\"\nhttp_headers = [\"Cookie\"]\n\
+         emulated_headers = [\"Authorization\"]\n[rpc.proxy]\nendpoint = \"http://a\"\nhttp_headers = [\"cookie\", \"X-Id\"]\n\
+         [rpc.without_namespace]\nproxy_enabled = true\n[[rpc.namespaces]]\nname = \"off\"\n\
+         [events]\nof = [\"disconnect\"]\n[events.proxy]\nenabled = true\nendpoint = \"http://a\"\n",
+    );
+    let told = config.settings().unwrap().hooks;
+    assert!(told.connect && !told.refresh && told.disconnect);
+    assert_eq!(told.rpc.as_deref(), Some("default"));
+    assert_eq!(told.rpc_namespaces, [(Box::from("off"), None)]);
+    assert_eq!(told.headers, [Box::from("cookie"), Box::from("x-id")]);
+    assert_eq!(told.emulated_headers, [Box::from("authorization")]);
 }

@@ -1,7 +1,7 @@
 //! What may change while the node runs, and what is told to wait for the next start.
 
 use super::{accepted, load, other_value};
-use crate::config::option::Change;
+use crate::config::option::{Change, Entry};
 use crate::config::table::options;
 use crate::config::{Config, Mode};
 
@@ -18,7 +18,12 @@ const ELSEWHERE: [&str; 5] = [
 fn whatever_is_live_reaches_the_shards_and_nothing_else_does() {
     let told = |config: &Config| format!("{:?}", config.settings().unwrap());
     // Keys are only keys when they fit together: `tokens` looks at those.
-    for entry in options().filter(|entry| !entry.section().ends_with("token")) {
+    // Hooks are told, but as they were at the start, as their back ends are.
+    let is_hook = |section: &str| {
+        section.contains("proxy") || section == "rpc.without_namespace" || section == "events"
+    };
+    let of_others = |entry: &&Entry| !entry.section().ends_with("token") && !is_hook(entry.section());
+    for entry in options().filter(of_others) {
         let mut config = Config::defaults(Mode::Production, &[0]);
         let hook = entry.key.strip_suffix("_proxy_name");
         if let Some(enabled) =
@@ -41,6 +46,10 @@ fn options_that_wait_for_the_next_start_are_named() {
     let new = accepted("cores = 2\n[client]\nchannel_limit = 6\nping_interval = \"26s\"\n");
     assert_eq!(old.restarts(&new), ["cores", "client.ping_interval"]);
     assert!(old.restarts(&old).is_empty());
+    let hooked = accepted("[[proxies]]\nname = \"some\"\nendpoint = \"http://a\"\n");
+    assert_eq!(accepted("").restarts(&hooked), ["proxies"]);
+    let kept = hooked.clone().keeping(&accepted("")).unwrap();
+    assert!(kept.hooks.proxies.is_empty(), "no back end was made for it");
 }
 
 #[test]

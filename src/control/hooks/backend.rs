@@ -4,7 +4,7 @@
 //! closed, `probe_timeout` for a probe, `open_timeout` when it is open. Never more requests are under way than
 //! `concurrency`, never more questions wait than `queue`. Nothing is sent twice.
 
-use super::breaker::{Breaker, Outcome, Pass, State, Verdict};
+use super::breaker::{Breaker, Outcome, Pass, State, Verdict, Wait};
 use super::figures::{BackendFigures, Ending};
 use super::options::BackendOptions;
 use crate::control::client::{Client, RequestBounds, RequestError};
@@ -130,7 +130,10 @@ impl Backend {
                 return Err(Ending::Open);
             }
             // A little more, because timers may be early by their grain.
-            let due = wait.map_or(last, |wait| (now + wait + TIMER_GRAIN).min(last));
+            let due = match wait {
+                Wait::Due(wait) => (now + wait + TIMER_GRAIN).min(last),
+                Wait::Probes => last,
+            };
             let _ = timeout_at(due, state.changed()).await;
         }
     }

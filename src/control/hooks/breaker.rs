@@ -49,8 +49,16 @@ pub(super) struct Pass {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Go(Pass),
-    /// Not now. A probe is due after this time; none: when those under way have come back.
-    Wait(Option<Duration>),
+    Wait(Wait),
+}
+
+/// Why not now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// A probe is due after this time.
+    Due(Duration),
+    /// Enough probes are under way.
+    Probes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +83,12 @@ impl Breaker {
     }
 
     /// Whether `admit` would say no.
-    #[expect(clippy::option_option, reason = "refused or not, and if refused, perhaps with a time")]
-    pub(super) fn refuses(&self, now: Moment) -> Option<Option<Duration>> {
+    pub(super) fn refuses(&self, now: Moment) -> Option<Wait> {
         match self.phase {
             Phase::Closed { .. } => None,
-            Phase::Open { until } => (now < until).then(|| Some(until.since(now))),
+            Phase::Open { until } => (now < until).then(|| Wait::Due(until.since(now))),
             Phase::HalfOpen { under_way, succeeded } => {
-                (under_way + succeeded >= self.rules.probe_count).then_some(None)
+                (under_way + succeeded >= self.rules.probe_count).then_some(Wait::Probes)
             }
         }
     }
@@ -184,7 +191,7 @@ mod tests {
     #[test]
     fn an_open_one_says_when_a_probe_is_due() {
         let mut breaker = opened();
-        assert_eq!(breaker.admit(at(400)), Verdict::Wait(Some(Duration::from_millis(600))));
+        assert_eq!(breaker.admit(at(400)), Verdict::Wait(Wait::Due(Duration::from_millis(600))));
         assert_eq!(breaker.state(), State::Open);
         assert!(go(&mut breaker, 1000).is_probe);
         assert_eq!(breaker.state(), State::HalfOpen);
@@ -194,9 +201,13 @@ mod tests {
     fn probes_are_few_and_all_must_succeed() {
         let mut breaker = opened();
         let (one, other) = (go(&mut breaker, 1000), go(&mut breaker, 1000));
-        assert_eq!(breaker.admit(at(1000)), Verdict::Wait(None));
+        assert_eq!(breaker.admit(at(1000)), Verdict::Wait(Wait::Probes));
         breaker.record(at(1001), &one, Outcome::Success);
-        assert_eq!(breaker.admit(at(1001)), Verdict::Wait(None), "two successes are enough: no third probe");
+        assert_eq!(
+            breaker.admit(at(1001)),
+            Verdict::Wait(Wait::Probes),
+            "two successes are enough: no third probe"
+        );
         assert_eq!(breaker.state(), State::HalfOpen);
         breaker.record(at(1002), &other, Outcome::Success);
         assert_eq!(breaker.state(), State::Closed);
@@ -208,7 +219,7 @@ mod tests {
         let mut breaker = opened();
         let (one, other) = (go(&mut breaker, 1000), go(&mut breaker, 1000));
         breaker.record(at(1100), &one, Outcome::Failure);
-        assert_eq!(breaker.admit(at(1100)), Verdict::Wait(Some(RULES.pause)));
+        assert_eq!(breaker.admit(at(1100)), Verdict::Wait(Wait::Due(RULES.pause)));
         breaker.record(at(1200), &other, Outcome::Success);
         assert_eq!(breaker.state(), State::Open, "a late success of the same round changes nothing");
         assert!(go(&mut breaker, 2100).is_probe);

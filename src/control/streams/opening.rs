@@ -131,8 +131,10 @@ impl Streams {
 
     fn forwarded(&self, headers: &HeaderMap) -> Arc<[(Box<str>, Box<str>)]> {
         let named = self.options.headers.iter().filter_map(|name| {
-            let value = headers.get(name.as_ref())?.to_str().ok()?;
-            Some((name.clone(), Box::from(value)))
+            // Twice is ambiguous: a proxy that sets one may not have removed the client's own.
+            let mut values = headers.get_all(name.as_ref()).iter();
+            let value = values.next().filter(|_| values.next().is_none())?;
+            Some((name.clone(), Box::from(value.to_str().ok()?)))
         });
         named.collect()
     }
