@@ -100,7 +100,8 @@ mod tests {
             let name = entry.key.rsplit('.').next().unwrap();
             assert!(text.lines().any(|line| line.starts_with(&format!("{name} = "))), "{}", entry.key);
         }
-        let expected = [("channel.namespaces.example".to_owned(), "{}".to_owned())];
+        let expected = ["channel.namespaces.example", "proxies.example", "rpc.namespaces.example"]
+            .map(|key| (key.to_owned(), "{}".to_owned()));
         assert_eq!(load("bare", &text).differences(), expected);
     }
 

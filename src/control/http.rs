@@ -188,8 +188,6 @@ impl Serving {
             .timer(TokioTimer::new())
             .header_read_timeout(bounds.head)
             .keep_alive(keep_alive)
-            // Answers to requests that came in one segment leave in one.
-            .pipeline_flush(true)
             .max_headers(HEADER_COUNT_MAX)
             .max_header_size(HEAD_BYTES_MAX as usize)
             .serve_connection(TokioIo::new(socket), service);

@@ -74,7 +74,9 @@ impl Shard {
             let lives = |slot, generation| conns.get(ConnId { slot, generation }).is_some();
             self.expiries.heap.retain(|Reverse((_, slot, generation))| lives(*slot, *generation));
         }
-        for extra in [Duration::ZERO, self.settings.patience.expired, self.settings.patience.expired_subscription] {
+        for extra in
+            [Duration::ZERO, self.settings.patience.expired, self.settings.patience.expired_subscription]
+        {
             self.expiries.add(self.now + Duration::from_millis(wait_ms) + extra, id);
         }
     }

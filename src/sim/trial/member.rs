@@ -223,7 +223,7 @@ impl Member {
             | Heard::Message(_)
             | Heard::FramePong(_)
             | Heard::Text(_)
-            | Heard::Binary(_) => unreachable!("nothing that a member provokes"),
+            | Heard::Binary(_) => assert!(self.link.is_none(), "nothing that a member provokes"),
         }
     }
 
