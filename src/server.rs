@@ -20,7 +20,7 @@ use crate::ids::CoreId;
 use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT, STREAM_COUNT_MAX, SURPLUS_DESCRIPTOR_COUNT};
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
-use crate::shard::{Settings, ShardOptions};
+use crate::shard::{Settings, ShardOptions, Tallies};
 use crate::stats::Published;
 use crate::store::{Fate, Store, StoreOptions, StoreThread};
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
@@ -183,13 +183,20 @@ impl Node {
         let control = control::spawn(options, view, handovers, line, stop).map_err(control_fatal)?;
 
         let (ready, started) = bounded(config.cores.len());
+        let tallies = Arc::default();
         let mut cores = Vec::with_capacity(config.cores.len());
         for (index, mail) in inboxes.into_iter().enumerate() {
             let cpu = config.cores.get(index).copied().unwrap_or_default();
             let station = Station {
                 cpu,
                 listen: public,
-                shard: shard_options(config, CoreId(index as u16), hash_seed, Arc::clone(&settings)),
+                shard: shard_options(
+                    config,
+                    CoreId(index as u16),
+                    hash_seed,
+                    Arc::clone(&settings),
+                    &tallies,
+                ),
                 mail,
                 cores: mailboxes.clone(),
                 control: to_control.clone(),
@@ -276,7 +283,13 @@ fn drain(mailboxes: Vec<Mailbox<Mail>>, window: Duration) -> impl Fn() + Send + 
     }
 }
 
-fn shard_options(config: &Config, core: CoreId, hash_seed: u64, settings: Arc<Settings>) -> ShardOptions {
+fn shard_options(
+    config: &Config,
+    core: CoreId,
+    hash_seed: u64,
+    settings: Arc<Settings>,
+    tallies: &Arc<Tallies>,
+) -> ShardOptions {
     ShardOptions {
         core,
         core_count: config.cores.len() as u16,
@@ -289,6 +302,7 @@ fn shard_options(config: &Config, core: CoreId, hash_seed: u64, settings: Arc<Se
         mail_count_max: MAIL_COUNT_MAX,
         ping_interval: config.client.ping_interval,
         pong_max: config.client.pong_timeout,
+        tallies: Arc::clone(tallies),
         settings,
     }
 }

@@ -17,6 +17,8 @@ pub struct Session {
     pub stage: Stage,
     /// Pings are WebSocket frames instead of protocol messages.
     pub native_pings: bool,
+    /// Among the connections of its user on the node.
+    pub is_counted: bool,
     /// Requests of this client that others have not answered, by weight.
     pub open_requests: u16,
     pub subscriptions: Vec<Subscription>,
@@ -108,6 +110,7 @@ impl Session {
             wire,
             stage: Stage::Unknown,
             native_pings: false,
+            is_counted: false,
             open_requests: 0,
             subscriptions: Vec::new(),
             profile: None,

@@ -311,13 +311,15 @@ impl Shard {
             return Err(Disconnect::PermissionDenied.into());
         }
         let limit = self.settings.limits.connections_per_user_max;
-        if limit > 0 && !user.is_empty() && self.connections_of(user).len() >= limit as usize {
+        let is_counted = limit > 0 && !user.is_empty();
+        if is_counted && !self.options.tallies.enter(user, limit) {
             return Err(Disconnect::ConnectionLimit.into());
         }
         let Some(session) = self.session_mut(id) else {
             return Ok(());
         };
         session.user.clone_from(user);
+        session.is_counted = is_counted;
         let is_known = session.profile.is_some()
             || credentials.info.is_some()
             || credentials.meta.is_some()

@@ -49,6 +49,7 @@ pub mod stream;
 mod streaming;
 mod subscribing;
 mod sweeping;
+mod tallies;
 mod targeting;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ mod wheel;
 pub use options::ShardOptions;
 pub use port::{Admission, Input, Output};
 pub use settings::Settings;
+pub use tallies::Tallies;
 
 use crate::conn::outbox::Nodes;
 use crate::conn::{Conn, Phase};

@@ -159,6 +159,9 @@ impl Shard {
 
     pub(super) fn unindex(&mut self, id: ConnId) {
         if let Some(session) = self.conns.get(id).and_then(|conn| conn.session()) {
+            if session.is_counted {
+                self.options.tallies.leave(&session.user);
+            }
             self.clients.remove(id.slot, &session.client);
             if !session.user.is_empty() {
                 self.users.remove(id.slot, &&*session.user);

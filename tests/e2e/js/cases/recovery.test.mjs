@@ -237,7 +237,7 @@ test("a storm of publications while subscribers come back has no hole and no dou
     while (!done) {
       const batch = Array.from({ length: 4 }, () => ({ publish: { channel, data: { n: (sent += 1) } } }));
       await stage.api.post("batch", { commands: batch });
-      if (sent % 20 === 0) await pause(1);
+      if (sent % 20 === 0) await pause(20);
       if (sent >= 900) break;
     }
   })();
