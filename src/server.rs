@@ -163,12 +163,7 @@ impl Node {
             api_external: config.http_api.external,
             hooks: hooks::hook_options(config),
         };
-        let view = NodeView {
-            published: published.clone(),
-            cpus: config.cores.clone(),
-            driver: "uring",
-            lifecycle: Arc::clone(&lifecycle),
-        };
+        let view = node_view(config, &published, &lifecycle);
         let stop = drain(mailboxes.clone(), config.shutdown.drain_window);
         let hash_seed = entropy::seed();
         let line_cores = Cores::new(mailboxes.clone(), hash_seed);
@@ -207,15 +202,27 @@ impl Node {
                 entry: roll.entry(CoreId(index as u16)),
                 ready: ready.clone(),
             };
-            let core =
-                Core::spawn(station).map_err(|source| Fatal::Core { cpu, cause: source.to_string() })?;
-            cores.push(core);
+            cores.push(spawn(station)?);
         }
         drop(ready);
         all_listen(config, public, &started)?;
         lifecycle.set_ready();
         Ok((control, cores))
     }
+}
+
+fn node_view(config: &Config, published: &[Arc<Published>], lifecycle: &Arc<Lifecycle>) -> NodeView {
+    NodeView {
+        published: published.to_vec(),
+        cpus: config.cores.clone(),
+        driver: "uring",
+        lifecycle: Arc::clone(lifecycle),
+    }
+}
+
+fn spawn(station: Station) -> Result<Core, Fatal> {
+    let cpu = station.cpu;
+    Core::spawn(station).map_err(|source| Fatal::Core { cpu, cause: source.to_string() })
 }
 
 /// Waits until every core has said that it listens, or one that it cannot.

@@ -14,7 +14,7 @@ use super::requests::{Asker, Kind};
 use super::welcome::Welcome;
 use crate::auth::{ConnectionClaims, Occasion, TokenError, Verdict};
 use crate::conn::outbox::Place as Reserved;
-use crate::conn::session::{Profile, Stage};
+use crate::conn::session::Stage;
 use crate::ids::{ConnId, CoreId};
 use crate::payload::Payload;
 use crate::proto::command::Connect;
@@ -475,24 +475,6 @@ impl Shard {
             let (code, reason) = (Disconnect::ConnectionLimit.code(), Disconnect::ConnectionLimit.reason());
             let what = Call::Disconnect { target, spare: vec![client], code, reason: Box::from(reason) };
             self.letters.tell(core, Mail::Call { call: CallId::NOBODY, what: Box::new(what) });
-        }
-    }
-
-    fn emulate_headers(&mut self, id: ConnId, request: &Connect<'_>) {
-        let wanted = &self.settings.hooks.emulated_headers;
-        let emulated: Vec<(Box<str>, Box<str>)> = (request.headers.iter())
-            .map(|(name, value)| (name.to_ascii_lowercase(), value))
-            .filter(|(name, _)| wanted.iter().any(|wanted| **wanted == **name))
-            .map(|(name, value)| (Box::from(name), Box::from(&**value)))
-            .collect();
-        if emulated.is_empty() {
-            return;
-        }
-        if let Some(session) = self.session_mut(id) {
-            let profile: &mut Profile = session.profile.get_or_insert_default();
-            let mut headers = profile.headers.take().map(|headers| headers.to_vec()).unwrap_or_default();
-            headers.extend(emulated);
-            profile.headers = Some(headers.into());
         }
     }
 }

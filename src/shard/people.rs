@@ -2,8 +2,9 @@
 
 use super::Shard;
 use super::ask::Who;
-use crate::conn::session::{Session, Subscription};
+use crate::conn::session::{Profile, Session, Subscription};
 use crate::ids::ConnId;
+use crate::proto::command::Connect;
 use crate::publication::Person;
 use std::sync::Arc;
 
@@ -29,5 +30,24 @@ impl Shard {
             meta: profile.and_then(|profile| profile.meta.clone()),
             headers: profile.and_then(|profile| profile.headers.clone()).unwrap_or_default(),
         }))
+    }
+
+    /// Headers that the client brings in its connect command, as far as back ends may have them.
+    pub(super) fn emulate_headers(&mut self, id: ConnId, request: &Connect<'_>) {
+        let wanted = &self.settings.hooks.emulated_headers;
+        let emulated: Vec<(Box<str>, Box<str>)> = (request.headers.iter())
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .filter(|(name, _)| wanted.iter().any(|wanted| **wanted == **name))
+            .map(|(name, value)| (Box::from(name), Box::from(&**value)))
+            .collect();
+        if emulated.is_empty() {
+            return;
+        }
+        if let Some(session) = self.session_mut(id) {
+            let profile: &mut Profile = session.profile.get_or_insert_default();
+            let mut headers = profile.headers.take().map(|headers| headers.to_vec()).unwrap_or_default();
+            headers.extend(emulated);
+            profile.headers = Some(headers.into());
+        }
     }
 }
