@@ -3,13 +3,13 @@
 //! A driver owns sockets and requests; the shard owns everything that has a meaning. What a driver has to offer is
 //! `shard::Input` and `shard::Output`, so that another one (a plain thread on epoll) can stand beside this one.
 
-mod accepting;
 mod addresses;
 mod admission;
-mod io;
-mod receiving;
+mod entrance;
+mod errands;
 mod roll;
-mod sockets;
+mod slots;
+mod turn;
 mod uring;
 
 pub use addresses::Addresses;

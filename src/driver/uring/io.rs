@@ -5,45 +5,33 @@
 //! both are over. Split by event: `accepting`, `receiving`, and here sending and leaving.
 
 use super::accepting::Accepting;
-use super::sockets::{Exit, Sockets, Wait, token_of};
-use super::{Admissions, NotReady, Station};
-use crate::control::Handover;
+use super::socket::{Exit, Socket, Wait, id_of, token_of};
+use crate::driver::entrance::Entrance;
+use crate::driver::errands::Errands;
+use crate::driver::slots::Slots;
+use crate::driver::turn::Sockets;
+use crate::driver::{NotReady, Station};
 use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
-use crate::shard::memo::Memo;
 use crate::shard::{Input, Output, Shard};
-use crate::store::{Fate, Order, Store, StoreError};
 use crate::sys::doorbell::Doorbell;
-use crate::sys::mailbox::Mailbox;
 use crate::sys::ring::{Completion, Ring, RingOptions, Shot, Token};
 use crate::sys::socket;
 use crate::time::Moment;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
-use std::sync::Arc;
 
 /// See the module.
 pub(super) struct Io {
     pub(super) ring: Ring,
     /// Rung for mail; the ring watches it.
     bell: Doorbell,
-    pub(super) sockets: Sockets,
+    pub(super) sockets: Slots<Socket>,
     pub(super) listener: Option<OwnedFd>,
-    control: Mailbox<Handover>,
-    memos: Mailbox<Memo>,
-    /// Memos that found the control plane's mailbox full.
-    kept_memos: VecDeque<Memo>,
-    store: Option<Store>,
-    fates: Vec<Fate>,
-    pub(super) admissions: Arc<Admissions>,
-    /// Of those who were counted by address, by slot.
-    pub(super) addresses: HashMap<u32, IpAddr>,
+    pub(super) entrance: Entrance,
     pub(super) accepting: Accepting,
-    /// The next pause, longer each time in a row.
-    pub(super) accept_pause_ms: u64,
+    errands: Errands,
     /// Where parked sockets are read; hot ones have the ring's buffers.
     pub(super) scratch: Vec<u8>,
     /// Slots that filled `scratch` and may have more.
@@ -55,9 +43,6 @@ pub(super) struct Io {
     pub(super) swept_at: Moment,
     /// Bytes read from sockets that are about to be handed over.
     handovers: Vec<(ConnId, Vec<u8>)>,
-    /// Sockets that are gone, for the shard to hear.
-    closed: Vec<ConnId>,
-    is_finished: bool,
 }
 
 impl Io {
@@ -76,68 +61,18 @@ impl Io {
         Ok(Self {
             ring,
             bell: station.mail.bell().clone(),
-            sockets: Sockets::default(),
+            sockets: Slots::default(),
             listener: Some(listener),
-            control: station.control.clone(),
-            memos: station.memos.clone(),
-            kept_memos: VecDeque::new(),
-            store: station.store.clone(),
-            fates: Vec::new(),
-            admissions: Arc::clone(&station.admissions),
-            addresses: HashMap::new(),
+            entrance: Entrance::new(station),
             accepting: Accepting::Armed,
-            accept_pause_ms: limits::ACCEPT_PAUSE_MS_MIN,
+            errands: Errands::new(station),
             scratch: vec![0; SCRATCH_BYTES],
             unread: Vec::new(),
             starved: Vec::new(),
             hot: Vec::new(),
             swept_at: now,
             handovers: Vec::new(),
-            closed: Vec::new(),
-            is_finished: false,
         })
-    }
-
-    /// When there is something to do even if nothing completes.
-    pub(super) fn deadline(&self) -> Option<Moment> {
-        [self.next_sweep(), self.accepting.deadline()].into_iter().flatten().min()
-    }
-
-    /// Connections that are gone, for the shard to hear.
-    pub(super) fn take_closed(&mut self) -> Vec<ConnId> {
-        std::mem::take(&mut self.closed)
-    }
-
-    /// An order that the store does not take has failed.
-    fn order(&mut self, order: Order) {
-        let refused = match &self.store {
-            Some(store) => store.order(order).err(),
-            None => Some(order),
-        };
-        if let Some(ticket) = refused.as_ref().and_then(Order::ticket) {
-            self.fates.push(Fate::Failed { ticket, why: StoreError::Closing });
-        }
-    }
-
-    /// Fates that need no disk.
-    pub(super) fn take_fates(&mut self) -> Vec<Fate> {
-        std::mem::take(&mut self.fates)
-    }
-
-    /// Posts what waits for the control plane, in order, as far as its mailbox takes it. True if something had to stay.
-    pub(super) fn post_memos(&mut self) -> bool {
-        while let Some(memo) = self.kept_memos.pop_front() {
-            if let Err(memo) = self.memos.post(memo) {
-                self.kept_memos.push_front(memo);
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The drain is over.
-    pub(super) fn is_finished(&self) -> bool {
-        self.is_finished
     }
 
     pub(super) fn complete(&mut self, now: Moment, completion: Completion, shard: &mut Shard) {
@@ -151,31 +86,6 @@ impl Io {
         }
     }
 
-    pub(super) fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Send { conn, payload } => {
-                if let Some(socket) = self.sockets.get_mut(conn) {
-                    socket.sent = 0;
-                    socket.flight = Some(self.ring.send(socket.raw(), token_of(conn), payload, 0));
-                }
-            }
-            Output::Shutdown { conn } => {
-                if let Some(socket) = self.sockets.get_mut(conn) {
-                    socket::finish(socket.fd());
-                }
-            }
-            Output::Close { conn } => self.begin_exit(conn, Exit::Close),
-            Output::HandOver { conn, received } => {
-                self.handovers.push((conn, received));
-                self.begin_exit(conn, Exit::HandOver);
-            }
-            Output::Order(order) => self.order(order),
-            Output::Memo(memo) => self.kept_memos.push_back(memo),
-            Output::StopAccepting => self.stop_accepting(),
-            Output::Finished => self.is_finished = true,
-        }
-    }
-
     fn sent(
         &mut self,
         now: Moment,
@@ -184,7 +94,7 @@ impl Io {
         result: Result<u32, Errno>,
         shard: &mut Shard,
     ) {
-        let Some(socket) = self.sockets.by_token(token) else {
+        let Some(socket) = self.sockets.get_mut(id_of(token)) else {
             return;
         };
         let conn = socket.id;
@@ -239,14 +149,10 @@ impl Io {
             && let Some(at) = self.handovers.iter().position(|(conn, _)| *conn == id)
         {
             let (_, received) = self.handovers.swap_remove(at);
-            // A control plane that is this far behind is no help to the client: the socket is closed.
-            let _ = self.control.post(Handover { socket: socket.into_fd(), received });
+            self.errands.hand_over(socket.into_fd(), received);
         }
-        self.admissions.leave();
-        if let Some(address) = self.addresses.remove(&id.slot) {
-            self.admissions.addresses.leave(address);
-        }
-        self.closed.push(id);
+        self.entrance.leave(id);
+        self.errands.closed(id);
     }
 
     /// Bytes of a socket that is about to change hands go with it.
@@ -254,6 +160,45 @@ impl Io {
         if let Some((_, received)) = self.handovers.iter_mut().find(|(conn, _)| *conn == id) {
             received.extend_from_slice(bytes);
         }
+    }
+}
+
+impl Sockets for Io {
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send { conn, payload } => {
+                if let Some(socket) = self.sockets.get_mut(conn) {
+                    socket.sent = 0;
+                    socket.flight = Some(self.ring.send(socket.raw(), token_of(conn), payload, 0));
+                }
+            }
+            Output::Shutdown { conn } => {
+                if let Some(socket) = self.sockets.get_mut(conn) {
+                    socket::finish(socket.fd());
+                }
+            }
+            Output::Close { conn } => self.begin_exit(conn, Exit::Close),
+            Output::HandOver { conn, received } => {
+                self.handovers.push((conn, received));
+                self.begin_exit(conn, Exit::HandOver);
+            }
+            Output::Order(order) => self.errands.order(order),
+            Output::Memo(memo) => self.errands.memo(memo),
+            Output::StopAccepting => self.stop_accepting(),
+            Output::Finished => self.errands.finish(),
+        }
+    }
+
+    fn report(&mut self, now: Moment, shard: &mut Shard) -> bool {
+        self.errands.report(now, shard)
+    }
+
+    fn errands(&mut self) -> &mut Errands {
+        &mut self.errands
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        [self.next_sweep(), self.accepting.deadline()].into_iter().flatten().min()
     }
 }
 

@@ -6,7 +6,7 @@
 //! Invariant: a request that is over is armed again exactly once, unless the socket leaves.
 
 use super::io::Io;
-use super::sockets::{Exit, Wait, token_of};
+use super::socket::{Exit, Wait, id_of, token_of};
 use crate::ids::ConnId;
 use crate::shard::{Input, Shard};
 use crate::sys::ring::{Chunk, Ready, Shot, Token};
@@ -25,7 +25,7 @@ impl Io {
         shot: Shot,
         shard: &mut Shard,
     ) {
-        let Some(socket) = self.sockets.by_token(token) else {
+        let Some(socket) = self.sockets.get_mut(id_of(token)) else {
             return;
         };
         socket.is_ending |= result == Ok(Ready::Ending);
@@ -61,7 +61,7 @@ impl Io {
         shard: &mut Shard,
     ) {
         shard.stats().receives += 1;
-        let Some(socket) = self.sockets.by_token(token) else {
+        let Some(socket) = self.sockets.get_mut(id_of(token)) else {
             if let Ok(Some(chunk)) = result {
                 self.ring.recycle(chunk);
             }

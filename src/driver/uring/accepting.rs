@@ -3,15 +3,12 @@
 //! that grows while descriptors are short.
 
 use super::io::Io;
-use super::sockets::{Socket, Wait, token_of};
-use crate::limits;
-use crate::shard::{Admission, Shard};
+use super::socket::{Socket, Wait, token_of};
+use crate::shard::Shard;
 use crate::sys::ring::Shot;
-use crate::sys::socket;
 use crate::time::Moment;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accepting {
@@ -44,7 +41,6 @@ impl Io {
     ) {
         let error = match result {
             Ok(fd) => {
-                self.accept_pause_ms = limits::ACCEPT_PAUSE_MS_MIN;
                 self.admit(now, fd, shard);
                 None
             }
@@ -63,29 +59,14 @@ impl Io {
             Some(Errno::CONNABORTED | Errno::PROTO | Errno::INTR | Errno::CANCELED) | None => {
                 self.arm_accept();
             }
-            // Out of descriptors or memory, or forbidden: trying again at once would only burn the core.
-            Some(_) => {
-                shard.stats().accept_pauses += 1;
-                self.accepting =
-                    Accepting::Paused { until: now + Duration::from_millis(self.accept_pause_ms) };
-                self.accept_pause_ms = (self.accept_pause_ms * 2).min(limits::ACCEPT_PAUSE_MS_MAX);
-            }
+            Some(_) => self.accepting = Accepting::Paused { until: self.entrance.pause(now, shard) },
         }
     }
 
     fn admit(&mut self, now: Moment, fd: OwnedFd, shard: &mut Shard) {
-        let Some(admission) = self.admissions.enter() else {
-            shard.stats().accept_drops += 1;
+        let Some(id) = self.entrance.admit(now, fd.as_fd(), shard) else {
             return;
         };
-        let admissions = &self.admissions;
-        let address = if admissions.addresses.is_on() { socket::peer(fd.as_fd()) } else { None };
-        let is_one_too_many = address.is_some_and(|address| !admissions.addresses.enter(address));
-        let admission = if is_one_too_many { Admission::Surplus } else { admission };
-        let id = shard.open(now, admission);
-        if let Some(address) = address {
-            self.addresses.insert(id.slot, address);
-        }
         let mut socket = Socket::new(id, fd);
         self.ring.poll(socket.raw(), token_of(id));
         socket.wait = Wait::Poll;

@@ -1,10 +1,10 @@
-//! The sockets of one core, by the slot that the shard gave them.
+//! A socket, and the requests of it that the ring has.
 //!
 //! Invariant: a slot is given back only when no request of its socket is outstanding, so a completion always finds
 //! the socket that it belongs to, or by its generation nobody.
 
+use crate::driver::slots::Tenant;
 use crate::ids::ConnId;
-use crate::pages::Pages;
 use crate::sys::ring::{FlightId, Token};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -84,33 +84,9 @@ impl Socket {
     }
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Sockets(Pages<Option<Socket>>);
-
-impl Sockets {
-    pub(super) fn insert(&mut self, socket: Socket) {
-        let slot = socket.id.index();
-        while self.0.len() <= slot {
-            self.0.push(None);
-        }
-        self.0[slot] = Some(socket);
-    }
-
-    #[inline]
-    pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Socket> {
-        self.0.get_mut(id.index())?.as_mut().filter(|socket| socket.id == id)
-    }
-
-    pub(super) fn by_token(&mut self, token: Token) -> Option<&mut Socket> {
-        self.get_mut(id_of(token))
-    }
-
-    pub(super) fn at_slot(&mut self, slot: u32) -> Option<&mut Socket> {
-        self.0.get_mut(slot as usize)?.as_mut()
-    }
-
-    pub(super) fn remove(&mut self, id: ConnId) -> Option<Socket> {
-        self.0.get_mut(id.index())?.take_if(|socket| socket.id == id)
+impl Tenant for Socket {
+    fn id(&self) -> ConnId {
+        self.id
     }
 }
 

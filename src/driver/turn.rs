@@ -1,0 +1,168 @@
+//! What every turn of a core does, however its sockets are driven: the shard with its mail, its deadlines and its figures.
+//!
+//! A driver adds the beginning and the end of a turn: what has arrived goes into the shard before the mail, what leaves
+//! comes out in `flush`. Invariant: after a turn nothing is owed to anybody that could have left.
+
+use super::errands::Errands;
+use super::{Entry, Station};
+use crate::shard::mail::Mail;
+use crate::shard::{Input, Output, Shard};
+use crate::stats::Published;
+use crate::sys::clock;
+use crate::sys::mailbox::{Inbox, Mailbox};
+use crate::time::Moment;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The sockets of a core as a turn sees them.
+pub(super) trait Sockets {
+    fn carry_out(&mut self, output: Output);
+    /// Tells the shard what has come of its outputs. True if there was anything.
+    fn report(&mut self, now: Moment, shard: &mut Shard) -> bool;
+    fn errands(&mut self) -> &mut Errands;
+    /// When there is something to do even if nothing arrives.
+    fn deadline(&self) -> Option<Moment>;
+}
+
+pub(super) struct Turn {
+    pub(super) shard: Shard,
+    mail: Inbox<Mail>,
+    cores: Vec<Mailbox<Mail>>,
+    entry: Entry,
+    published: Arc<Published>,
+    published_at: Moment,
+    /// Letters stayed behind because a mailbox is full.
+    is_mail_blocked: bool,
+    /// Longest turn since the last publication.
+    lag: Duration,
+    advanced_at: Moment,
+    /// When the shard last heard the wall clock.
+    time_told_at: Option<Moment>,
+}
+
+impl Turn {
+    pub(super) fn new(station: Station, now: Moment) -> Self {
+        Self {
+            shard: Shard::new(station.shard, now),
+            mail: station.mail,
+            cores: station.cores,
+            entry: station.entry,
+            published: station.published,
+            published_at: now,
+            is_mail_blocked: false,
+            lag: Duration::ZERO,
+            advanced_at: now,
+            time_told_at: None,
+        }
+    }
+
+    /// Drained, and so is everybody else.
+    pub(super) fn is_over(&mut self, sockets: &mut impl Sockets) -> bool {
+        if sockets.errands().is_finished() && !self.is_mail_blocked && self.entry.drained() {
+            self.cores.iter().for_each(Mailbox::ring);
+        }
+        self.entry.is_complete()
+    }
+
+    pub(super) fn tell_time(&mut self, now: Moment) {
+        if self.time_told_at.is_none_or(|at| now.since(at) >= TIME_INTERVAL) {
+            self.time_told_at = Some(now);
+            self.shard.tell_time(now, clock::wall().as_millis() as i64);
+        }
+    }
+
+    pub(super) fn take_mail(&mut self, now: Moment) -> bool {
+        // What waits now, and not what comes while we read: a core that is written to without end has clients, too.
+        let count = self.mail.depth();
+        for _ in 0..count {
+            let Some(mail) = self.mail.take() else { break };
+            self.shard.handle(now, Input::Mail(mail));
+        }
+        count > 0
+    }
+
+    /// Deadlines wait for what has arrived before them: after a long pause the pongs are there, only not read yet. `is_rest`:
+    /// more has arrived than this turn has taken.
+    pub(super) fn fire(&mut self, now: Moment, is_rest: bool) {
+        let is_behind = is_rest && now.since(self.advanced_at) < ADVANCE_DELAY_MAX;
+        if !is_behind && self.shard.deadline().is_some_and(|due| due <= now) {
+            self.shard.advance(now);
+        }
+        if !is_behind {
+            self.advanced_at = now;
+        }
+    }
+
+    /// Carries out what the shard wants, until it wants nothing more. True if there was anything.
+    pub(super) fn flush(&mut self, now: Moment, sockets: &mut impl Sockets) -> bool {
+        let mut is_busy = false;
+        loop {
+            self.shard.drain(&mut |output| {
+                is_busy = true;
+                sockets.carry_out(output);
+            });
+            if !sockets.report(now, &mut self.shard) {
+                break;
+            }
+        }
+        let cores = &self.cores;
+        self.is_mail_blocked = self.shard.post(|to, mail| match cores.get(to.index()) {
+            Some(mailbox) => mailbox.post(mail),
+            None => Err(mail),
+        });
+        self.is_mail_blocked |= sockets.errands().post_memos();
+        is_busy
+    }
+
+    /// Announces sleep to the other cores. False: mail has come, do not sleep.
+    pub(super) fn doze(&mut self, now: Moment) -> bool {
+        self.publish(now);
+        self.mail.doze()
+    }
+
+    pub(super) fn wake(&self) {
+        self.mail.wake();
+    }
+
+    pub(super) fn mail(&self) -> &Inbox<Mail> {
+        &self.mail
+    }
+
+    /// When a sleep has to end.
+    pub(super) fn alarm(&self, now: Moment, sockets: &impl Sockets) -> Option<Moment> {
+        let blocked = self.is_mail_blocked.then(|| now + MAIL_RETRY);
+        [self.shard.deadline(), blocked, sockets.deadline()].into_iter().flatten().min()
+    }
+
+    /// A turn that began at `start` had something to do.
+    pub(super) fn account(&mut self, start: Moment) {
+        let now = clock::now();
+        let took = now.since(start);
+        self.lag = self.lag.max(took);
+        let stats = self.shard.stats();
+        stats.turns += 1;
+        stats.loop_busy_ns += took.as_nanos() as u64;
+        if now.since(self.published_at) >= PUBLISH_INTERVAL {
+            self.publish(now);
+        }
+    }
+
+    pub(super) fn publish(&mut self, now: Moment) {
+        self.published_at = now;
+        let depth = self.mail.depth() as u64;
+        let stats = self.shard.stats();
+        stats.mail_depth = depth;
+        stats.loop_lag_ns = self.lag.as_nanos() as u64;
+        self.published.publish(stats);
+        self.lag = Duration::ZERO;
+    }
+}
+
+/// Deadlines wait at most this long for arrivals that find no end.
+const ADVANCE_DELAY_MAX: Duration = Duration::from_secs(1);
+/// A full mailbox is tried again this often.
+const MAIL_RETRY: Duration = Duration::from_millis(1);
+/// The shard counts on from the wall clock that it was told; one that was set is noticed this soon.
+const TIME_INTERVAL: Duration = Duration::from_millis(100);
+/// Figures are at most this old while a core is busy, and exact when it sleeps.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
