@@ -6,6 +6,7 @@ mod bufring;
 pub mod clock;
 pub mod doorbell;
 pub mod entropy;
+pub mod epoll;
 pub mod mailbox;
 pub mod park;
 pub mod probe;

@@ -1,10 +1,10 @@
-//! TCP sockets: the listener of a core, plain reads and half-closes.
+//! TCP sockets: the listener of a core, plain calls that never wait, and half-closes.
 //! A listener carries every option that its connections shall have: the kernel inherits them, which saves a call each.
 
 use super::clock;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags};
 use rustix::thread::nanosleep;
 use rustix::time::Timespec;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -51,11 +51,34 @@ fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
     socket.local_addr()?.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
 }
 
+/// For a listener that is asked with `accept`.
+pub fn set_nonblocking(listener: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::io::ioctl_fionbio(listener, true)
+}
+
+/// The next connection, blocking on purpose: reads and sends ask for `DONTWAIT` themselves. `Ok(None)`: none waits.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
+    match retry_on_intr(|| rustix::net::accept_with(listener, SocketFlags::CLOEXEC)) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads what is there. `Ok(None)`: nothing yet. `Ok(Some(0))`: the peer has finished.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Option<usize>, Errno> {
-    match rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT) {
+    match retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT)) {
         Ok((len, _)) => Ok(Some(len)),
-        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sends what there is room for. `Ok(None)`: no room. A peer that has gone is an error, never a signal.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<Option<usize>, Errno> {
+    match retry_on_intr(|| rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)) {
+        Ok(len) => Ok(Some(len)),
+        Err(Errno::AGAIN) => Ok(None),
         Err(error) => Err(error),
     }
 }
