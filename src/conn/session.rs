@@ -6,6 +6,7 @@
 use super::wire::Wire;
 use crate::auth::TokenId;
 use crate::ids::{ChannelId, ClientId};
+use std::rc::Rc;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Session {
     pub open_requests: u16,
     pub subscriptions: Vec<Subscription>,
     pub profile: Option<Box<Profile>>,
+    /// What it says it is.
+    pub app: Option<Rc<App>>,
     pub pace: Pace,
 }
 
@@ -49,13 +52,18 @@ pub struct Profile {
     pub expire_at: u64,
     /// The client itself brings a new token in time; otherwise a back end is asked.
     pub refreshes_itself: bool,
-    pub app_name: Box<str>,
-    pub app_version: Box<str>,
     /// Headers that back ends may see, names in lower case.
     pub headers: Option<Headers>,
     /// Of its token, for revocation.
     pub token: Option<TokenId>,
-    pub stream: Option<Stream>,
+    pub stream: Option<Box<Stream>>,
+}
+
+/// An application, as its clients name it. Shared among them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct App {
+    pub name: Box<str>,
+    pub version: Box<str>,
 }
 
 /// Names and values, shared with what back ends are told.
@@ -114,6 +122,7 @@ impl Session {
             open_requests: 0,
             subscriptions: Vec::new(),
             profile: None,
+            app: None,
             pace: Pace::default(),
         }
     }

@@ -315,24 +315,22 @@ impl Shard {
         if is_counted && !self.options.tallies.enter(user, limit) {
             return Err(Disconnect::ConnectionLimit.into());
         }
+        let app = self.apps.share(&app.name, &app.version);
         let Some(session) = self.session_mut(id) else {
             return Ok(());
         };
+        session.app = app;
         session.user.clone_from(user);
         session.is_counted = is_counted;
         let is_known = session.profile.is_some()
             || credentials.info.is_some()
             || credentials.meta.is_some()
-            || credentials.expire_at > 0
-            || !app.name.is_empty()
-            || !app.version.is_empty();
+            || credentials.expire_at > 0;
         if is_known {
             let profile = session.profile.get_or_insert_default();
             profile.conn_info.clone_from(&credentials.info);
             profile.meta.clone_from(&credentials.meta);
             profile.expire_at = credentials.expire_at;
-            profile.app_name.clone_from(&app.name);
-            profile.app_version.clone_from(&app.version);
         }
         self.index(id);
         if credentials.expire_at > 0 {

@@ -7,6 +7,7 @@
 //! Split by event: `handshake` (heads), `reading` (frames), `commands`, `subscribing`, `publishing`, `census` (client
 //! protocol), `linking` and `letters` (mail), `beats` (deadlines), `closing`, `flushing`.
 
+mod apps;
 pub mod ask;
 mod asking;
 mod beats;
@@ -71,6 +72,7 @@ use crate::payload::Payload;
 use crate::stats::Stats;
 use crate::time::Moment;
 use crate::ws::{self, Opcode, Pool, ReadOptions, Role};
+use apps::Apps;
 use beats::Pings;
 use connecting::Connecting;
 use conns::Conns;
@@ -122,6 +124,7 @@ pub struct Shard {
     /// Connected clients by id, and by user.
     clients: Index,
     users: Index,
+    apps: Apps,
     streams: HashMap<StreamId, ConnId>,
     stream_names: HashMap<ConnId, StreamId>,
     expiries: Expiries,
@@ -187,6 +190,7 @@ impl Shard {
             connecting: HashMap::new(),
             clients: Index::new(options.hash_seed),
             users: Index::new(options.hash_seed),
+            apps: Apps::default(),
             streams: HashMap::new(),
             stream_names: HashMap::new(),
             expiries: Expiries::default(),

@@ -40,7 +40,7 @@ impl Shard {
         let mut session = Session::new(client, wire(&opening));
         session.profile = Some(Box::new(Profile {
             headers: Some(opening.headers),
-            stream: Some(Stream { number: stream.0, session: opening.session, node: opening.node }),
+            stream: Some(Box::new(Stream { number: stream.0, session: opening.session, node: opening.node })),
             ..Profile::default()
         }));
         let due = self.now + self.settings.patience.stale;

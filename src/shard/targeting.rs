@@ -13,7 +13,7 @@ impl Shard {
     /// Connected clients of this core that are meant.
     fn meant(&self, target: &Target) -> Vec<ConnId> {
         let is_meant = |session: &Session| {
-            let stream = session.profile.as_ref().and_then(|profile| profile.stream);
+            let stream = session.profile.as_ref().and_then(|profile| profile.stream.as_deref());
             session.is_connected()
                 && target.user.as_ref().is_none_or(|user| *user == session.user)
                 && target.client.is_none_or(|client| client == session.client)
@@ -113,14 +113,14 @@ impl Shard {
     pub(super) fn call_connections(&self, target: &Target) -> Outcome {
         let show = |id: ConnId| {
             let session = self.session(id)?;
-            let profile = session.profile.as_deref();
+            let app = session.app.as_deref();
             let channels =
                 session.subscriptions.iter().filter_map(|subscription| self.hub.name(subscription.channel));
             Some(Connection {
                 client: session.client,
                 user: session.user.clone(),
-                app_name: profile.map(|profile| profile.app_name.clone()).unwrap_or_default(),
-                app_version: profile.map(|profile| profile.app_version.clone()).unwrap_or_default(),
+                app_name: app.map(|app| app.name.clone()).unwrap_or_default(),
+                app_version: app.map(|app| app.version.clone()).unwrap_or_default(),
                 transport: session.wire.transport(),
                 protocol: session.wire.protocol(),
                 channels: channels.map(Arc::clone).collect(),
