@@ -24,8 +24,8 @@ pub(super) struct Letters {
 #[derive(Debug, Default)]
 struct Queue {
     letters: VecDeque<Mail>,
-    /// Channels whose `Gap` waits here with no `Linked` behind it: who joins later has missed nothing yet, and is owed
-    /// a gap of its own.
+    /// Channels whose `Gap` waits here with nothing behind it that lets somebody in: who joins later has missed nothing
+    /// yet, and is owed a gap of its own.
     gaps: HashSet<Arc<str>>,
 }
 
@@ -52,6 +52,13 @@ impl Letters {
                 queue.gaps.remove(channel);
             }
             queue.letters.push_back(letter);
+        }
+    }
+
+    /// The next letter lets somebody in: what that one misses is another gap.
+    pub(super) fn close_gap(&mut self, to: CoreId, channel: &str) {
+        if let Some(queue) = self.queues.get_mut(to.index()) {
+            queue.gaps.remove(channel);
         }
     }
 
@@ -134,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn publications_beyond_the_limit_become_one_gap_for_each_time_that_the_core_was_linked() {
+    fn publications_beyond_the_limit_become_one_gap_for_each_time_that_somebody_was_let_in() {
         let channel: Arc<str> = Arc::from("c");
         let bulletin = Bulletin { publication: Arc::default(), epoch: None, delta: false, exclude: None };
         let mut letters = Letters::new(1, 1);
@@ -149,5 +156,8 @@ mod tests {
             assert!(!letters.publication(TO, &channel, &bulletin));
             assert_eq!(gap_count(&letters), 2);
         }
+        letters.close_gap(TO, &channel);
+        assert!(!letters.publication(TO, &channel, &bulletin));
+        assert_eq!(gap_count(&letters), 3, "a recovery lets somebody in as well");
     }
 }

@@ -24,6 +24,9 @@ impl Shard {
             Query::HistoryRemove => self.remove_history(name),
             Query::Cursor { user, set } => self.cursor(name, &user, set),
         };
+        if matches!(answer, Ok(Reply::Recovered { .. })) {
+            self.letters.close_gap(from, name);
+        }
         self.reply_to(from, request, answer.unwrap_or_else(Reply::Failed));
     }
 
