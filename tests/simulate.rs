@@ -49,8 +49,13 @@ fn random_worlds_keep_every_promise() {
 
 /// Trials of an ordinary run; `RINGWAY_SEEDS` asks for more.
 const TRIAL_SEEDS: u64 = 1000;
-/// What members must have heard by then: nothing missed, recovered, lost; errors, unsubscribes, closes.
-const TRIAL_CODES: [u32; 5] = [1, 2, 3, 2000, 3503];
+/// What members must have heard by then. Below 100: nothing missed, recovered, lost; the latest from the cache, a position
+/// alone, subscriptions of the server with the connection and later, a refresh of either kind. Then errors, unsubscribes,
+/// closes.
+const TRIAL_CODES: [u32; 23] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 103, 105, 109, 1000, 2000, 2500, 2501, 3005, 3006, 3010, 3500, 3503, 3507,
+    3012,
+];
 
 #[test]
 fn channels_that_remember_keep_every_promise() {

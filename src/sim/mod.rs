@@ -18,4 +18,5 @@ pub mod player;
 pub mod script;
 pub mod swarm;
 pub mod trial;
+pub mod watch;
 pub mod world;

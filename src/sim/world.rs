@@ -1,10 +1,11 @@
 //! Shards, the network between them and their clients, and time.
 //!
 //! Invariant: mail between two cores arrives in the order of posting, bytes of a connection in the order of writing,
-//! and nothing else has an order. Between two steps every shard is drained and has passed its own `check`.
+//! and nothing else has an order. What a core does not get twice, it is given once. Between two steps every shard is drained and has passed its own `check`.
 
 use super::dice::Dice;
 use super::link::{Completion, Incoming, Link};
+use super::watch::Watch;
 use crate::hub::owner_of;
 use crate::ids::{ConnId, CoreId};
 use crate::shard::call::{Call, CallId, Outcome};
@@ -14,6 +15,7 @@ use crate::shard::{Admission, Input, Output, Shard, ShardOptions};
 use crate::stats::Stats;
 use crate::time::Moment;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub struct World {
@@ -25,6 +27,7 @@ pub struct World {
     /// From core `a` to core `b` at `a * cores + b`.
     mail: Vec<VecDeque<Mail>>,
     hash_seed: u64,
+    watch: Watch,
     /// Of calls, as cores gave them.
     pub answers: VecDeque<(CallId, Outcome)>,
 }
@@ -48,6 +51,8 @@ pub struct Faults {
     pub mail_lag: u32,
     /// Per cent of connections on which completions still come in after `Close`.
     pub late: u32,
+    /// Per cent of publications of a stream that a core gets twice, as from an engine that is not sure of its answer.
+    pub mail_repeat: u32,
     /// Unread bytes that the network holds for a client.
     pub pipe_bytes_max: usize,
     /// Letters that fit a mailbox.
@@ -60,6 +65,9 @@ pub struct Faults {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkId(usize);
 
+/// Of the wall clock, when a world begins.
+const START_MS: i64 = 1_800_000_000_000;
+
 /// Steps without an end are a livelock of ours.
 const SETTLE_STEPS_MAX: u32 = 2_000_000;
 
@@ -70,6 +78,7 @@ impl Default for Faults {
             lag: 0,
             mail_lag: 0,
             late: 0,
+            mail_repeat: 0,
             pipe_bytes_max: 256 * 1024,
             mail_count_max: 1024,
             step_nanos_max: 1000,
@@ -87,14 +96,20 @@ impl World {
                 let mut options = ShardOptions::open(CoreId(core), core_count, dice.throw());
                 options.hash_seed = hash_seed;
                 adapt(&mut options);
-                let shard = Shard::new(options, Moment::ZERO);
+                let mut shard = Shard::new(options, Moment::ZERO);
+                shard.tell_time(Moment::ZERO, START_MS);
                 Core { shard, is_blocked: false, is_accepting: true, is_finished: false }
             })
             .collect();
         let mail = (0..cores.len() * cores.len()).map(|_| VecDeque::new()).collect();
         let (now, faults) = (Moment::ZERO, Faults::default());
-        let answers = VecDeque::new();
-        Self { now, dice, faults, cores, links: Vec::new(), mail, hash_seed, answers }
+        let (watch, answers) = (Watch::default(), VecDeque::new());
+        Self { now, dice, faults, cores, links: Vec::new(), mail, hash_seed, watch, answers }
+    }
+
+    /// The wall clock.
+    pub fn unix_ms(&self) -> u64 {
+        START_MS.cast_unsigned() + self.now.as_millis()
     }
 
     pub fn core_count(&self) -> usize {
@@ -233,7 +248,7 @@ impl World {
                     let queue = from * self.cores.len() + core;
                     for _ in 0..self.dice.between(1, self.mail[queue].len()) {
                         let Some(mail) = self.mail[queue].pop_front() else { break };
-                        self.cores[core].shard.handle(self.now, Input::Mail(mail));
+                        self.deliver(core, mail);
                     }
                 }
             }
@@ -241,6 +256,15 @@ impl World {
         self.cores[core].shard.advance(self.now);
         self.drain(core);
         self.cores[core].shard.check();
+    }
+
+    fn deliver(&mut self, core: usize, mail: Mail) {
+        let shard = &mut self.cores[core].shard;
+        let kind = self.watch.opened(core, &mail);
+        let before = (shard.stats().gaps, shard.stats().subscriptions);
+        shard.handle(self.now, Input::Mail(mail));
+        let after = (shard.stats().gaps, shard.stats().subscriptions);
+        self.watch.judge(core, &kind, before, after);
     }
 
     fn sources(&self, core: usize) -> Vec<Source> {
@@ -290,13 +314,18 @@ impl World {
 
     fn post(&mut self, from: usize) {
         let count = self.cores.len();
-        let (mail, room) = (&mut self.mail, self.faults.mail_count_max);
+        let (mail, room, dice) = (&mut self.mail, self.faults.mail_count_max, &mut self.dice);
+        let (watch, repeat) = (&mut self.watch, self.faults.mail_repeat);
         self.cores[from].is_blocked = self.cores[from].shard.post(|to, letter| {
             let depth: usize = (0..count).map(|from| mail[from * count + to.index()].len()).sum();
             if depth >= room {
                 return Err(letter);
             }
-            mail[from * count + to.index()].push_back(letter);
+            let queue = &mut mail[from * count + to.index()];
+            watch.posted(&letter);
+            let again = repeated(&letter).filter(|_| repeat > 0 && dice.percent(repeat));
+            queue.push_back(letter);
+            queue.extend(again);
             Ok(())
         });
     }
@@ -308,6 +337,17 @@ impl World {
         assert!(at.is_some(), "an output for {conn:?} of core {core}, which is not open");
         &mut self.links[at.unwrap_or_default()]
     }
+}
+
+/// The same publication once more; none for what must not come twice.
+fn repeated(letter: &Mail) -> Option<Mail> {
+    if let Mail::Publication { channel, bulletin } = letter
+        && bulletin.epoch.is_some()
+    {
+        let (channel, bulletin) = (Arc::clone(channel), bulletin.clone());
+        return Some(Mail::Publication { channel, bulletin });
+    }
+    None
 }
 
 #[derive(Debug)]

@@ -151,6 +151,13 @@ impl Truth {
         assert!(!is_all_kept, "not recovered from {since:?}, though nothing was lost up to {}", now.offset);
     }
 
+    /// The server says that it has nothing to give of a channel that stands at `top`.
+    pub fn judge_empty_cache(&self, top: &Place, time: Moment) {
+        let latest = self.by_place.get(top).map(|number| &self.written[*number]);
+        let is_kept = latest.is_some_and(|latest| latest.at + self.keep.ttl > time);
+        assert!(!is_kept, "the latest publication is kept and was not given: {top:?}");
+    }
+
     /// At the end, when most places are known.
     pub fn judge(&self) {
         for skip in &self.skips {

@@ -1,8 +1,10 @@
 //! The end of a trial: rest, judgement, departure.
 
-use super::member::name;
+use super::calls::Asked;
+use super::rules::{META_TTL, name};
 use super::truth::Reason;
-use super::{Asked, Call, META_TTL, Trial};
+use super::{Member, Trial};
+use crate::shard::call::Call;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ impl Trial {
         let faults = &mut self.world.faults;
         (faults.lag, faults.mail_lag, faults.mail_count_max, faults.chunk_bytes_max) =
             (0, 0, 4096, 64 * 1024);
+        self.unblock_everybody();
+        self.members.iter_mut().for_each(|member| member.desk.is_honest = true);
         for _ in 0..ROUNDS_MAX {
             for at in 0..self.members.len() {
                 self.members[at].is_reading = true;
@@ -27,9 +31,10 @@ impl Trial {
             self.settle();
             self.pass(LONG);
             self.settle();
+            self.judge_rights();
         }
         // What everybody shall get, to see that nobody waits for anything.
-        for channel in 0..self.channel_count {
+        for channel in self.channels() {
             let number = self.truth.write(channel, None, Some("a"), 1, (self.tick, self.world.now));
             self.send_publish(number);
             self.settle();
@@ -52,8 +57,8 @@ impl Trial {
     pub(super) fn judge(&mut self) {
         self.is_at_rest = true;
         assert!(self.calls.is_empty(), "calls without an answer: {:?}", self.calls);
-        self.members.iter().for_each(super::Member::judge);
-        for channel in 0..self.channel_count {
+        self.members.iter().for_each(Member::judge);
+        for channel in self.channels() {
             self.call_history(channel);
             self.hear_answers();
             self.judge_others(channel);
@@ -72,6 +77,12 @@ impl Trial {
         self.delivered = stats.sum();
     }
 
+    /// Whatever a token gave is over when it is.
+    fn judge_rights(&self) {
+        let unix_ms = self.world.unix_ms();
+        self.members.iter().for_each(|member| member.judge_rights(&self.revoked, unix_ms));
+    }
+
     /// Where every subscriber must stand once the stream is known to stand at `top` and nothing is under way.
     pub(super) fn judge_tops(&mut self, channel: usize, epoch: &str, top: u64) {
         if !self.is_at_rest {
@@ -82,7 +93,7 @@ impl Trial {
             assert_eq!(place.epoch, epoch, "member {} in channel {channel}", member.number);
             assert!(place.offset <= top, "member {} is ahead of channel {channel}", member.number);
             let filter = member.standings.get(&channel).and_then(|standing| standing.filter);
-            let excluded = self.excludes_sender.then_some(member.number);
+            let excluded = self.rules.excludes_sender.then_some(member.number);
             // Nothing that it does not know of may be for it.
             self.truth.skip(&place, top + 1, Reason { filter, excluded });
         }
@@ -128,7 +139,7 @@ impl Trial {
             for member in &self.members {
                 let standing = member.standings.get(&written.channel).filter(|standing| standing.is_live);
                 let Some(standing) = standing else { continue };
-                let excluded = self.excludes_sender.then_some(member.number);
+                let excluded = self.rules.excludes_sender.then_some(member.number);
                 let reason = Reason { filter: standing.filter, excluded };
                 let is_owed = standing.since < written.tick && !reason.holds_back(written);
                 assert!(!is_owed, "acknowledged publication {number} never reached member {}", member.number);
