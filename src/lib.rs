@@ -12,6 +12,7 @@ pub mod conn;
 pub mod control;
 pub mod delta;
 pub mod driver;
+pub mod failpoint;
 pub mod fatal;
 pub mod filter;
 pub mod history;

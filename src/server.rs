@@ -14,6 +14,7 @@ use crate::control::{
     Live, LiveSettings, NodeView, Phase, Reload, StreamOptions,
 };
 use crate::driver::{Admissions, Core, NotReady, Roll, Station};
+use crate::failpoint::{self, FailPoints};
 use crate::fatal::Fatal;
 use crate::http::OriginPolicy;
 use crate::ids::CoreId;
@@ -25,7 +26,7 @@ use crate::stats::Published;
 use crate::store::{Fate, Store, StoreOptions, StoreThread};
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
 use crate::sys::rlimit::{LOCKED_MEMORY_BYTES_MIN, Limit};
-use crate::sys::{entropy, probe, rlimit, socket};
+use crate::sys::{entropy, journal, panics, probe, rlimit, socket};
 use crossbeam_channel::{Receiver, bounded};
 use std::fs;
 use std::io;
@@ -40,6 +41,9 @@ pub use reloading::Sources;
 
 /// Runs until a signal ends it. Without `sources` nothing can be read again.
 pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> Result<(), Fatal> {
+    let _journal = journal::start().map_err(|source| Fatal::Control { cause: source.to_string() })?;
+    panics::install_hook();
+    let fail = fail_points()?;
     let features = probe::probe().map_err(Fatal::Ring)?;
     let descriptors = rlimit::raise_descriptors().unwrap_or_else(|_| rlimit::descriptors());
     let locked = rlimit::raise_locked_memory().unwrap_or_else(|_| rlimit::locked_memory());
@@ -53,8 +57,8 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     let node = Node::new(config).map_err(|source| Fatal::Control { cause: source.to_string() })?;
     let lifecycle = Arc::clone(&node.lifecycle);
     let (roll, ended) = Roll::new(config.cores.len() as u16);
-    let (store, keeper) = open_store(config, &node.mailboxes)?.unzip();
-    let means = Means { admissions: Arc::new(admissions), room, sources, store };
+    let (store, keeper) = open_store(config, &node.mailboxes, &fail)?.unzip();
+    let means = Means { admissions: Arc::new(admissions), room, sources, store, fail };
     let (control, cores) = node.start(config, public, &roll, means)?;
     let facts = BannerFacts {
         public,
@@ -67,10 +71,11 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
         warnings,
         paint: Paint::stderr(),
     };
-    eprint!("{}", banner(&facts));
+    journal::tell(banner(&facts).trim_end().to_owned());
     if api_access(config).is_closed() {
-        eprintln!("{API_CLOSED}");
+        journal::tell(API_CLOSED.to_owned());
     }
+    journal::flush();
     announce(config, public, control.internal)?;
 
     wait(config, cores, &ended, &lifecycle)?;
@@ -110,6 +115,8 @@ struct Means {
     sources: Option<Sources>,
     /// None: history lives in memory.
     store: Option<Store>,
+    /// What shall fail, in tests.
+    fail: FailPoints,
 }
 
 /// The ends of everything that the threads of a node share.
@@ -149,20 +156,11 @@ impl Node {
     ) -> Result<(Control, Vec<Core>), Fatal> {
         let Self { mailboxes, inboxes, handovers: (to_control, handovers), .. } = self;
         let Self { memos: (to_desk, memos), published, lifecycle, .. } = self;
-        let Means { admissions, room, sources, store } = means;
+        let Means { admissions, room, sources, store, fail } = means;
         let settings = Arc::new(config.settings()?);
         let (access, origins) = (Live::new(api_access(config)), Live::new(settings.origins.clone()));
-        let options = ControlOptions {
-            internal: config.listen.internal,
-            pages: config.routes.pages,
-            stop_max: config.shutdown.timeout,
-            version: env!("CARGO_PKG_VERSION"),
-            streams: stream_options(config, &admissions, &origins),
-            name: node_name(public),
-            api: access.clone(),
-            api_external: config.http_api.external,
-            hooks: hooks::hook_options(config),
-        };
+        let streams = stream_options(config, &admissions, &origins);
+        let options = control_options(config, public, streams, access.clone(), fail.clone());
         let view = node_view(config, &published, &lifecycle);
         let stop = drain(mailboxes.clone(), config.shutdown.drain_window);
         let hash_seed = entropy::seed();
@@ -191,6 +189,7 @@ impl Node {
                     hash_seed,
                     Arc::clone(&settings),
                     &tallies,
+                    fail.apart(),
                 ),
                 mail,
                 cores: mailboxes.clone(),
@@ -208,6 +207,27 @@ impl Node {
         all_listen(config, public, &started)?;
         lifecycle.set_ready();
         Ok((control, cores))
+    }
+}
+
+fn control_options(
+    config: &Config,
+    public: SocketAddr,
+    streams: StreamOptions,
+    api: Live<ApiAccess>,
+    fail: FailPoints,
+) -> ControlOptions {
+    ControlOptions {
+        internal: config.listen.internal,
+        pages: config.routes.pages,
+        stop_max: config.shutdown.timeout,
+        version: env!("CARGO_PKG_VERSION"),
+        streams,
+        name: node_name(public),
+        api,
+        api_external: config.http_api.external,
+        hooks: hooks::hook_options(config),
+        fail,
     }
 }
 
@@ -256,7 +276,11 @@ fn api_access(config: &Config) -> ApiAccess {
 }
 
 /// Durable history, if it is configured.
-fn open_store(config: &Config, mailboxes: &[Mailbox<Mail>]) -> Result<Option<(Store, StoreThread)>, Fatal> {
+fn open_store(
+    config: &Config,
+    mailboxes: &[Mailbox<Mail>],
+    fail: &FailPoints,
+) -> Result<Option<(Store, StoreThread)>, Fatal> {
     if config.store.path.is_empty() {
         return Ok(None);
     }
@@ -273,7 +297,16 @@ fn open_store(config: &Config, mailboxes: &[Mailbox<Mail>]) -> Result<Option<(St
             std::thread::yield_now();
         }
     };
-    Store::open(StoreOptions::new(&config.store.path), deliver).map(Some).map_err(Fatal::Store)
+    let options = StoreOptions { fail: fail.clone(), ..StoreOptions::new(&config.store.path) };
+    Store::open(options, deliver).map(Some).map_err(Fatal::Store)
+}
+
+/// What a test wants to fail; nothing in a build that is given to anybody.
+fn fail_points() -> Result<FailPoints, Fatal> {
+    let Ok(plans) = std::env::var(failpoint::VARIABLE) else {
+        return Ok(FailPoints::default());
+    };
+    FailPoints::parse(&plans).map_err(|cause| Fatal::Config { file: None, problems: vec![cause] })
 }
 
 /// What the first signal does.
@@ -296,6 +329,7 @@ fn shard_options(
     hash_seed: u64,
     settings: Arc<Settings>,
     tallies: &Arc<Tallies>,
+    fail: FailPoints,
 ) -> ShardOptions {
     ShardOptions {
         core,
@@ -309,6 +343,7 @@ fn shard_options(
         mail_count_max: MAIL_COUNT_MAX,
         ping_interval: config.client.ping_interval,
         pong_max: config.client.pong_timeout,
+        fail,
         tallies: Arc::clone(tallies),
         settings,
     }

@@ -19,6 +19,9 @@ macro_rules! figures {
             $(#[doc = $help] pub $name: u64,)+
             /// Connections closed, by the code of `CLOSE_CODES` at the same index; the last one is "other".
             pub closes: [u64; CLOSE_CODES.len() + 1],
+            /// Panics that were caught, all of them and by the work that they ended.
+            pub panics: u64,
+            pub panics_in: [u64; Work::NAMES.len()],
         }
 
         /// Name, kind and help of every figure, in the order of `Stats::values`.
@@ -26,7 +29,12 @@ macro_rules! figures {
 
         impl Default for Stats {
             fn default() -> Self {
-                Self { $($name: 0,)+ closes: [0; CLOSE_CODES.len() + 1] }
+                Self {
+                    $($name: 0,)+
+                    closes: [0; CLOSE_CODES.len() + 1],
+                    panics: 0,
+                    panics_in: [0; Work::NAMES.len()],
+                }
             }
         }
 
@@ -66,7 +74,6 @@ figures! {
     requests_expired Counter "Requests to other cores or back ends without an answer in time.";
     gaps Counter "Times that subscribers of a channel were told that they have missed something.";
     store_failures Counter "Orders to the durable store that failed.";
-    panics Counter "Connections that a bug of ours cost.";
     sends Counter "Send operations submitted.";
     receives Counter "Receive completions.";
     turns Counter "Turns of the loop.";
@@ -83,6 +90,25 @@ figures! {
     loop_busy_ns Counter "Time spent outside of sleep.";
 }
 
+/// What a core does at a time, and what a bug of ours can cost: the connection, the letter, the deadline concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// What has happened to a connection.
+    Input,
+    /// Mail.
+    Letter,
+    Deadline,
+    /// Bringing what is owed to the driver.
+    Flush,
+    /// Putting in order what another panic has left.
+    Repair,
+}
+
+impl Work {
+    /// The label on the metrics page, in the order of the variants.
+    pub const NAMES: [&str; 5] = ["input", "letter", "deadline", "flush", "repair"];
+}
+
 /// Codes that get a label of their own on the metrics page: RFC 6455 section 7.4.1 and the client protocol.
 pub const CLOSE_CODES: [u16; 33] = [
     1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 3001, 3004, 3005, 3006, 3008,
@@ -95,6 +121,11 @@ impl Stats {
         let at = CLOSE_CODES.binary_search(&code).unwrap_or(CLOSE_CODES.len());
         self.closes[at] += 1;
     }
+
+    pub fn count_panic(&mut self, work: Work) {
+        self.panics += 1;
+        self.panics_in[work as usize] += 1;
+    }
 }
 
 /// The copy that other threads read. Aligned so that two cores never share a line.
@@ -103,6 +134,7 @@ impl Stats {
 pub struct Published {
     values: [AtomicU64; FIGURES.len()],
     closes: [AtomicU64; CLOSE_CODES.len() + 1],
+    panics: [AtomicU64; Work::NAMES.len()],
 }
 
 impl Default for Published {
@@ -110,6 +142,7 @@ impl Default for Published {
         Self {
             values: std::array::from_fn(|_| AtomicU64::new(0)),
             closes: std::array::from_fn(|_| AtomicU64::new(0)),
+            panics: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 }
@@ -123,11 +156,19 @@ impl Published {
         for (to, from) in self.closes.iter().zip(stats.closes) {
             to.store(from, Ordering::Relaxed);
         }
+        for (to, from) in self.panics.iter().zip(stats.panics_in) {
+            to.store(from, Ordering::Relaxed);
+        }
     }
 
     /// In the order of `FIGURES`.
     pub fn values(&self) -> impl Iterator<Item = u64> + '_ {
         self.values.iter().map(|value| value.load(Ordering::Relaxed))
+    }
+
+    /// In the order of `Work::NAMES`.
+    pub fn panics(&self) -> impl Iterator<Item = u64> + '_ {
+        self.panics.iter().map(|value| value.load(Ordering::Relaxed))
     }
 
     /// In the order of `CLOSE_CODES`, then "other".

@@ -154,16 +154,28 @@ impl Outbox {
         !self.has_queued() && !self.is_sending()
     }
 
-    /// Panics where an invariant is broken: for tests and the simulator.
-    pub fn check(&self, nodes: &Nodes) {
-        let (mut at, mut bytes, mut last) = (self.first, 0_u64, NONE);
+    /// What is wrong with the list. Adds its nodes to `nodes_seen`.
+    pub fn examine(&self, nodes: &Nodes, nodes_seen: &mut u32) -> Option<&'static str> {
+        let (mut at, mut bytes, mut last, mut count) = (self.first, 0_u64, NONE, 0);
         while at != NONE {
-            bytes += u64::from(nodes.peek_len(at));
+            let Some(node) = nodes.list.get(at as usize).filter(|_| count < nodes.used) else {
+                return Some("the list of the outbox has no end");
+            };
+            bytes += u64::from(node.payload.as_ref().map_or(0, Payload::len));
+            count += 1;
             last = at;
-            at = nodes.list[at as usize].next;
+            at = node.next;
         }
-        assert_eq!(last, self.last, "the list ends where it says");
-        assert_eq!(bytes, u64::from(self.queued_bytes), "the sum of the queue is right");
+        *nodes_seen += count;
+        if last != self.last {
+            return Some("the list of the outbox ends where it does not say");
+        }
+        (bytes != u64::from(self.queued_bytes)).then_some("the sum of the outbox is wrong")
+    }
+
+    /// Whether the reply at its head is still awaited.
+    pub fn is_held_back(&self, nodes: &Nodes) -> bool {
+        self.first != NONE && nodes.is_reserved(self.first)
     }
 }
 
@@ -232,6 +244,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[track_caller]
+    fn check(outbox: &Outbox, nodes: &Nodes) {
+        assert_eq!(outbox.examine(nodes, &mut 0), None);
+    }
+
     const GATHER: Gather = Gather { bytes_max: 100, copy_bytes_max: 50 };
 
     fn payload(len: usize) -> Payload {
@@ -272,7 +289,7 @@ mod tests {
             run.clear();
             outbox.take_run(&mut nodes, &mut run, GATHER);
             assert_eq!(lens(&run), want);
-            outbox.check(&nodes);
+            check(&outbox, &nodes);
             outbox.landed();
         }
         assert_eq!(nodes.used(), 0);
@@ -289,14 +306,14 @@ mod tests {
             outbox.take_run(&mut nodes, &mut run, GATHER);
             assert_eq!(lens(&run), want);
             outbox.landed();
-            outbox.check(&nodes);
+            check(&outbox, &nodes);
         }
         let other = outbox.reserve(&mut nodes);
         outbox.push(&mut nodes, payload(6), 1000).unwrap();
         outbox.truncate(&mut nodes, other);
-        outbox.check(&nodes);
+        check(&outbox, &nodes);
         outbox.fill(&mut nodes, place, payload(4));
-        outbox.check(&nodes);
+        check(&outbox, &nodes);
         outbox.take_run(&mut nodes, &mut run, GATHER);
         assert_eq!(lens(&run), [4, 5]);
         assert_eq!(nodes.used(), 0);
@@ -320,7 +337,7 @@ mod tests {
                     prop_assert_eq!(lens(&run), taken);
                 }
                 for outbox in &boxes {
-                    outbox.check(&nodes);
+                    check(outbox, &nodes);
                 }
                 prop_assert_eq!(nodes.used() as usize, model.iter().map(Vec::len).sum::<usize>());
             }

@@ -3,6 +3,7 @@
 //! Invariant: every call ends, with the outcome of each core that was asked or with `Failure::Internal` in its place
 //! after `CALL_MS_MAX`. A full mailbox fails the call at once; nothing here waits for a core.
 
+use super::unwinding::caught_now;
 use crate::hub::owner_of;
 use crate::ids::CoreId;
 use crate::limits::CALL_MS_MAX;
@@ -182,7 +183,8 @@ impl Cores {
         loop {
             for _ in 0..BATCH_COUNT_MAX {
                 let Some(memo) = memos.take() else { break };
-                self.serve(memo, desks);
+                // Whoever waits for what is lost here has a deadline.
+                let _ = caught_now(|| self.serve(memo, desks));
             }
             if let Err(error) = memos.rest().await {
                 return error;

@@ -9,6 +9,7 @@ use super::lifecycle::Phase;
 use super::replay::Replay;
 use super::routes::Site;
 use super::tenure::{Tenure, Ticket};
+use super::unwinding::caught;
 use crate::limits::{HANDSHAKE_MS_MAX, HEAD_BYTES_MAX, HEADER_COUNT_MAX};
 use axum::extract::Request;
 use axum::http::HeaderValue;
@@ -144,7 +145,8 @@ impl Server {
         };
         let socket = Replay::new(stream, received);
         tokio::spawn(async move {
-            serving.serve(socket).await;
+            // A bug of ours costs the connection, and never its slot.
+            let _ = caught(serving.serve(socket)).await;
             tenure.end();
         });
     }

@@ -8,6 +8,7 @@ use super::client::Client;
 use super::cores::{Cores, KeyAsk};
 use super::jwks::{Jwks, JwksBounds};
 use super::live_settings::LiveSettings;
+use super::unwinding::{caught, caught_now};
 use crate::shard::Settings;
 use crate::shard::ask::{Answer, AskId};
 use prometheus_client::collector::Collector;
@@ -48,7 +49,7 @@ impl KeyDesk {
     pub(super) async fn run(&self, mut asks: mpsc::UnboundedReceiver<KeyAsk>) {
         let serve = async {
             while let Some(ask) = asks.recv().await {
-                self.serve(ask);
+                let _ = caught_now(|| self.serve(ask));
             }
             // Nobody can ask any more; sets still grow old.
             std::future::pending::<()>().await;
@@ -63,7 +64,8 @@ impl KeyDesk {
         self.waiting().insert(address.clone(), vec![id]);
         let this = self.clone();
         tokio::spawn(async move {
-            this.0.jwks.renew(&address, &kid).await;
+            // Whatever comes of it, whoever waits is answered.
+            let _ = caught(this.0.jwks.renew(&address, &kid)).await;
             let waiting = this.waiting().remove(&address).unwrap_or_default();
             for id in waiting {
                 this.0.cores.answer(id, Answer::Keys);

@@ -7,8 +7,9 @@
 use super::NodeView;
 use super::http::Traffic;
 use super::process::Process;
-use crate::stats::{CLOSE_CODES, FIGURES, Kind, Published};
-use crate::sys::clock;
+use crate::stats::{CLOSE_CODES, FIGURES, Kind, Published, Work};
+use crate::sys::panics::{self, Plane};
+use crate::sys::{clock, journal};
 use crate::time::Moment;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -58,6 +59,9 @@ impl Collector for NodeFigures {
         self.encode_build(&mut encoder)?;
         self.encode_cores(&mut encoder)?;
         self.encode_closes(&mut encoder)?;
+        self.encode_panics(&mut encoder)?;
+        let lost = "Lines of the log that nobody will read.";
+        counter(&mut encoder, "log_lines_dropped", lost, &journal::dropped())?;
         let uptime = clock::now().since(self.started).as_secs_f64();
         gauge(&mut encoder, "uptime_seconds", "Time since the start.", &uptime)?;
         let ready = i64::from(self.view.lifecycle.is_ready());
@@ -116,6 +120,22 @@ impl NodeFigures {
                 let labels = [("code", code.as_str()), ("core", core.as_str())];
                 family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
+        }
+        Ok(())
+    }
+
+    /// By what a bug of ours has cost: work of the cores, requests of the control plane, orders of the store.
+    fn encode_panics(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let help = "Panics that cost what they were about, by where they were caught.";
+        let mut family = encoder.encode_descriptor("panics", help, None, MetricType::Counter)?;
+        let mut counts = vec![0; Work::NAMES.len()];
+        for published in &self.view.published {
+            counts.iter_mut().zip(published.panics()).for_each(|(sum, count)| *sum += count);
+        }
+        let planes = [("control", Plane::Control), ("store", Plane::Store)];
+        let cores = Work::NAMES.into_iter().zip(counts);
+        for (name, count) in cores.chain(planes.map(|(name, plane)| (name, panics::counted(plane)))) {
+            family.encode_family(&[("where", name)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
         Ok(())
     }

@@ -28,6 +28,7 @@ mod streams;
 mod tenure;
 #[cfg(test)]
 mod tests;
+mod unwinding;
 
 pub use api::{ApiAccess, ErrorMode};
 pub use cores::{Cores, MemoInbox};
@@ -39,6 +40,7 @@ pub use live_settings::LiveSettings;
 pub use reload::{Reload, Report};
 pub use streams::{Places, StreamOptions};
 
+use crate::failpoint::FailPoints;
 use crate::stats::Published;
 use crate::sys::clock;
 use crate::sys::mailbox::Inbox;
@@ -83,6 +85,8 @@ pub struct ControlOptions {
     /// Serves the server API on the public port, too.
     pub api_external: bool,
     pub hooks: HookOptions,
+    /// What shall fail, in tests.
+    pub fail: FailPoints,
 }
 
 /// What the control plane sees of the cores.
@@ -221,14 +225,18 @@ fn assemble(
         hooks,
         signals: Signals::new(line.reload).map_err(ControlError::Reactor)?,
         public: Server::new(
-            Arc::new(Site::new(routes::public(options.pages, streams.routes()), external)),
+            Arc::new(Site::new(
+                routes::public(options.pages, streams.routes()),
+                external,
+                options.fail.clone(),
+            )),
             bounds,
             traffic,
             follow.clone(),
             Phase::Draining,
         ),
         internal: Server::new(
-            Arc::new(Site::new(routes::internal(view, metrics), Some(api))),
+            Arc::new(Site::new(routes::internal(view, metrics), Some(api), options.fail)),
             Bounds::INTERNAL,
             Arc::new(Traffic::new(Bounds::INTERNAL)),
             follow.clone(),

@@ -3,13 +3,12 @@
 //! Invariant: a configuration is taken whole or not at all. One that is refused is loud, in the log and in the metrics,
 //! and changes nothing: the node stays ready with what it has.
 
-use crate::sys::clock;
+use crate::sys::{clock, journal};
 use crate::time::Moment;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use std::fmt;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -83,9 +82,8 @@ fn tell(report: &Report) {
     }
 }
 
-/// A closed standard error is no reason to fail.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "ringway: {line}");
+    journal::tell(format!("ringway: {line}"));
 }
 
 impl fmt::Debug for Reload {

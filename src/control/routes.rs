@@ -9,6 +9,8 @@ use super::http::Reused;
 use super::lifecycle::Phase;
 use super::metrics::{CONTENT_TYPE as METRICS_TYPE, Metrics};
 use super::pages::{Page, SDK_PATH};
+use super::unwinding::caught;
+use crate::failpoint::{FailPoints, Point};
 use axum::Router;
 use axum::extract::{Extension, Request};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, UPGRADE, X_CONTENT_TYPE_OPTIONS};
@@ -26,14 +28,25 @@ pub(super) struct Site {
     pages: Router,
     /// Where the server API is served; it goes past the router, which would cost more than a publication.
     api: Option<Arc<Api>>,
+    fail: FailPoints,
 }
 
 impl Site {
-    pub(super) fn new(pages: Router, api: Option<Arc<Api>>) -> Self {
-        Self { pages, api }
+    pub(super) fn new(pages: Router, api: Option<Arc<Api>>, fail: FailPoints) -> Self {
+        Self { pages, api, fail }
     }
 
+    /// A bug of ours costs the request that meets it.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response {
+        if let Ok(response) = caught(self.serve(request)).await {
+            return response;
+        }
+        let answer = line(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n");
+        ([(CONNECTION, "close")], answer).into_response()
+    }
+
+    async fn serve(&self, request: Request<Incoming>) -> Response {
+        self.fail.hit(Point::Request, request.uri().path());
         match &self.api {
             Some(api) if api::owns(request.uri().path()) => api.serve(request).await,
             Some(_) | None => self.pages.clone().call(request).await.unwrap_or_else(|never| match never {}),

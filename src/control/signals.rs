@@ -3,7 +3,8 @@
 
 use super::lifecycle::{Lifecycle, Phase};
 use super::reload::Reload;
-use std::io::{self, Write};
+use crate::sys::journal;
+use std::io;
 use std::pin::pin;
 use std::process::exit;
 use std::sync::Arc;
@@ -86,10 +87,12 @@ pub(super) async fn run(
                 }
                 say("ended by a second signal");
                 // The shell's convention for a process that a signal ended.
+                journal::flush();
                 exit(128 + signal.as_raw_value())
             }
             () = &mut deadline => {
                 say(&format!("the drain took longer than {} s: ended with connections open", stop_max.as_secs_f32()));
+                journal::flush();
                 exit(1)
             }
         }
@@ -99,7 +102,6 @@ pub(super) async fn run(
 /// Supervisors send one signal to the process and again to its group: that is one wish, not two.
 const ECHO_MAX: Duration = Duration::from_millis(200);
 
-/// A closed standard error is no reason to fail.
 fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "ringway: {line}");
+    journal::tell(format!("ringway: {line}"));
 }

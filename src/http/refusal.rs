@@ -21,6 +21,8 @@ pub enum Refusal {
     UpgradeRequired,
     #[error("Sec-WebSocket-Version must be 13")]
     VersionRequired,
+    #[error("internal error")]
+    Internal,
     #[error("only HTTP/1.1 is spoken here")]
     HttpVersion,
     #[error("too many handshakes, try again later")]
@@ -38,6 +40,7 @@ impl Refusal {
             Self::UriTooLong => 414,
             Self::UpgradeRequired | Self::VersionRequired => 426,
             Self::HeadersTooLarge => 431,
+            Self::Internal => 500,
             Self::Overloaded { .. } => 503,
             Self::HttpVersion => 505,
         }
@@ -69,6 +72,7 @@ impl Refusal {
             Self::UriTooLong => "URI Too Long",
             Self::UpgradeRequired | Self::VersionRequired => "Upgrade Required",
             Self::HeadersTooLarge => "Request Header Fields Too Large",
+            Self::Internal => "Internal Server Error",
             Self::Overloaded { .. } => "Service Unavailable",
             Self::HttpVersion => "HTTP Version Not Supported",
         }
@@ -90,6 +94,7 @@ impl Refusal {
             | Self::RequestTimeout
             | Self::UriTooLong
             | Self::HeadersTooLarge
+            | Self::Internal
             | Self::HttpVersion => String::new(),
         }
     }
@@ -99,7 +104,7 @@ impl Refusal {
 mod tests {
     use super::*;
 
-    const ALL: [Refusal; 11] = [
+    const ALL: [Refusal; 12] = [
         Refusal::BadRequest("a bare line feed"),
         Refusal::Forbidden,
         Refusal::NotFound,
@@ -107,6 +112,7 @@ mod tests {
         Refusal::RequestTimeout,
         Refusal::UriTooLong,
         Refusal::HeadersTooLarge,
+        Refusal::Internal,
         Refusal::UpgradeRequired,
         Refusal::VersionRequired,
         Refusal::HttpVersion,

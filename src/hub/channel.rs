@@ -257,11 +257,27 @@ impl Channel {
         is_unused && self.owned.is_none() && self.link != Link::Asked
     }
 
-    pub(super) fn check(&self, owned: bool) {
-        assert!(!owned || self.link == Link::Up, "an owner is linked to itself");
-        assert!(owned || self.owned.is_none(), "only an owner knows other cores and keeps a stream");
-        assert!(self.waiters.is_empty() || self.link == Link::Asked, "nobody waits for a link that is up");
-        assert!(self.members.is_empty() || self.link == Link::Up, "members hear only through a link");
-        assert!(!self.is_deserted(), "a deserted channel is removed");
+    /// Members to be, as it counts them.
+    pub fn holds(&self) -> u32 {
+        self.holds
+    }
+
+    pub fn set_holds(&mut self, holds: u32) {
+        self.holds = holds;
+    }
+
+    /// What is wrong with it.
+    pub(super) fn examine(&self, owned: bool) -> Option<&'static str> {
+        let rules = [
+            (!owned || self.link == Link::Up, "an owner is not linked to itself"),
+            (
+                owned || self.owned.is_none(),
+                "somebody else than the owner knows other cores or keeps a stream",
+            ),
+            (self.waiters.is_empty() || self.link == Link::Asked, "somebody waits for a link that is up"),
+            (self.members.is_empty() || self.link == Link::Up, "members without a link"),
+            (!self.is_deserted(), "a deserted channel is still there"),
+        ];
+        rules.into_iter().find(|(holds, _)| !holds).map(|(_, what)| what)
     }
 }

@@ -188,19 +188,20 @@ impl Hub {
         announce(self.members(id), sink)
     }
 
-    /// Panics where an invariant is broken: for tests and the simulator.
-    pub fn check(&self) {
-        for (index, channel) in self.channels.iter().enumerate() {
-            if let Some(channel) = channel {
-                channel.check(self.owns(&channel.name));
-                assert_eq!(
-                    self.find(&channel.name),
-                    Some(ChannelId(index as u32)),
-                    "a channel is found by its name"
-                );
+    /// Tells `found` of every channel with which something is wrong, and of the hub itself as no channel.
+    pub fn examine(&self, found: &mut impl FnMut(Option<ChannelId>, &'static str)) {
+        for id in self.iter() {
+            let Some(channel) = self.channel(id) else { continue };
+            if let Some(what) = channel.examine(self.owns(&channel.name)) {
+                found(Some(id), what);
+            }
+            if self.find(&channel.name) != Some(id) {
+                found(None, "a channel is not found by its name");
             }
         }
-        assert_eq!(self.by_name.len(), self.channel_count(), "every name has a channel");
+        if self.by_name.len() != self.channel_count() {
+            found(None, "a name without a channel");
+        }
     }
 
     /// All channels of this core.

@@ -36,6 +36,11 @@ impl Sink for Heard {
     fn unfit(&mut self, _slot: u32) {}
 }
 
+#[track_caller]
+fn check(hub: &Hub) {
+    hub.examine(&mut |channel, what| panic!("{channel:?}: {what}"));
+}
+
 /// A form that no publication has.
 const UNFIT: Form = Form(9);
 
@@ -127,7 +132,7 @@ proptest! {
                     }
                 }
             }
-            hub.check();
+            check(&hub);
         }
     }
 }
@@ -184,7 +189,7 @@ fn an_answer_of_the_owner_is_awaited_even_if_nobody_waits_for_it_any_more() {
     let (id, joined) = hub.join(&name, &policy(), 1);
     assert_eq!(joined, Joined::Ask);
     hub.stop_waiting(id, 1);
-    hub.check();
+    check(&hub);
     assert_eq!(hub.join(&name, &policy(), 2), (id, Joined::Wait), "the question is not asked twice");
     hub.stop_waiting(id, 2);
     assert_eq!(hub.link_up(&name), Some((id, Vec::new())));

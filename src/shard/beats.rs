@@ -5,6 +5,7 @@ use super::handshake::RETRY_AFTER_S;
 use super::{Output, Shard};
 use crate::conn::wire::Wire;
 use crate::conn::{Beat, Phase};
+use crate::failpoint::Point;
 use crate::http::Refusal;
 use crate::ids::ConnId;
 use crate::payload::Payload;
@@ -15,6 +16,7 @@ use std::time::Duration;
 impl Shard {
     /// The wheel says that something of this connection may be due.
     pub(super) fn due(&mut self, id: ConnId) {
+        self.hit_for(Point::Deadline, id);
         let Some(conn) = self.conns.get(id) else {
             return;
         };

@@ -13,6 +13,7 @@ use crate::ids::ConnId;
 use crate::limits::{CLOSE_REASON_BYTES_MAX, LINGER_MS_MAX};
 use crate::payload::Payload;
 use crate::proto::{Disconnect, Push};
+use crate::stats::Work;
 use crate::ws::{self, CloseCode};
 use std::time::Duration;
 
@@ -167,12 +168,14 @@ impl Shard {
             let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.is_open()) else { continue };
             conn.outbox.clear(&mut self.nodes);
             self.stats.slow_disconnects += 1;
-            self.disconnect(id, Disconnect::Slow);
+            self.attempt_for(Work::Input, id, |shard| shard.disconnect(id, Disconnect::Slow));
         }
         // Clients of the JSON codec that were owed something binary.
         while let Some(slot) = self.unfit.pop() {
             if let Some(id) = self.conns.id_of(slot) {
-                self.disconnect(id, Disconnect::InappropriateProtocol);
+                self.attempt_for(Work::Input, id, |shard| {
+                    shard.disconnect(id, Disconnect::InappropriateProtocol);
+                });
             }
         }
     }
@@ -190,7 +193,7 @@ impl Shard {
         self.unindex(id);
         if let Some(conn) = self.conns.get_mut(id) {
             if conn.session().is_some_and(Session::is_connected) {
-                self.stats.sessions -= 1;
+                self.stats.sessions = self.stats.sessions.saturating_sub(1);
             }
             conn.message_due = None;
             conn.reader.release(&mut self.pool);

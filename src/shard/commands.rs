@@ -13,6 +13,7 @@ use super::welcome::shown_page;
 use crate::channels::NameError;
 use crate::conn::session::{Session, Stage};
 use crate::conn::wire::Wire;
+use crate::failpoint::Point;
 use crate::ids::ConnId;
 use crate::proto::command::{History, Rpc};
 use crate::proto::reply::{Failure, HistoryResult, RpcResult};
@@ -67,6 +68,9 @@ impl Shard {
             self.reject(id, command.id, Reject::TooManyRequests);
             return Ok(());
         }
+        let subject = subject(&command.request);
+        self.options.fail.hit(Point::Command, subject);
+        let _tripwire = self.options.fail.tripwire(subject);
         match self.serve(id, command) {
             Ok(()) => Ok(()),
             Err(Refused::Reject(reject)) => {
@@ -226,6 +230,21 @@ impl Shard {
 
     pub(super) fn session_mut(&mut self, id: ConnId) -> Option<&mut Session> {
         self.conns.get_mut(id)?.session_mut()
+    }
+}
+
+/// What a fail point about this command is called by.
+fn subject<'a>(request: &'a Request<'_>) -> &'a str {
+    match request {
+        Request::Rpc(request) => &request.method,
+        Request::Subscribe(request) => &request.channel,
+        Request::Unsubscribe(request) => &request.channel,
+        Request::Publish(request) => &request.channel,
+        Request::Presence(request) => &request.channel,
+        Request::PresenceStats(request) => &request.channel,
+        Request::History(request) => &request.channel,
+        Request::SubRefresh(request) => &request.channel,
+        Request::Pong | Request::Connect(_) | Request::Ping | Request::Send(_) | Request::Refresh(_) => "",
     }
 }
 

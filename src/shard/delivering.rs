@@ -5,8 +5,10 @@
 
 use super::Shard;
 use super::encoding::{self, Patches, Style};
+use super::guarding::Underway;
 use super::mail::{Bulletin, Mail};
 use crate::conn::outbox::Nodes;
+use crate::failpoint::{FailPoints, Point};
 use crate::hub::{Form, Look, NOBODY, Seat, Sink};
 use crate::ids::{ChannelId, ClientId};
 use crate::payload::Payload;
@@ -32,6 +34,7 @@ macro_rules! desk {
 impl Shard {
     /// From the owner to everyone.
     pub(super) fn spread(&mut self, channel: ChannelId, bulletin: &Bulletin) {
+        self.wreckage.underway.push(Underway::FanOut(channel));
         if let Some(name) = self.hub.name(channel).map(Arc::clone) {
             for &core in self.hub.remotes(channel) {
                 if !self.letters.publication(core, &name, bulletin) {
@@ -40,6 +43,7 @@ impl Shard {
             }
         }
         self.deliver(channel, bulletin);
+        self.wreckage.underway.pop();
     }
 
     /// From the owner, by mail: the next publication of the stream, or one without a place in it.
@@ -59,7 +63,9 @@ impl Shard {
                 (true, Ordering::Greater) | (false, _) => return self.gap(name),
             }
         }
+        self.wreckage.underway.push(Underway::FanOut(id));
         self.deliver(id, bulletin);
+        self.wreckage.underway.pop();
     }
 
     /// Owes the publication to the subscribers of this core.
@@ -86,6 +92,7 @@ impl Shard {
             },
             text: &mut self.text,
             unfit: &mut self.unfit,
+            fail: &self.options.fail,
         };
         let walked = self.hub.fan_out(id, &bulletin.publication.tags, exclude, &mut press);
         let refused = press.desk.refused;
@@ -168,6 +175,7 @@ struct Press<'a> {
     patches: Patches<'a>,
     text: &'a mut Vec<u8>,
     unfit: &'a mut Vec<u32>,
+    fail: &'a FailPoints,
 }
 
 impl Sink for Press<'_> {
@@ -179,6 +187,7 @@ impl Sink for Press<'_> {
 
     #[inline]
     fn deliver(&mut self, slot: u32, payload: &Payload) {
+        self.fail.hit(Point::FanOut, self.name);
         self.desk.owe(slot, payload);
     }
 

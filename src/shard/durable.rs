@@ -54,8 +54,10 @@ struct Append {
     delta: bool,
     exclude: Option<crate::ids::ClientId>,
     /// Who is told. Repetitions with the same key wait for the first.
-    askers: Vec<(CoreId, RequestId)>,
+    askers: Askers,
 }
+
+pub(super) type Askers = Vec<(CoreId, RequestId)>;
 
 impl Shard {
     /// Whether the stream of this channel, which this core owns, still has to come from the disk.
@@ -210,6 +212,17 @@ impl Shard {
         }
     }
 
+    /// Who waits for this word of the store, and the channel that it is about.
+    pub(super) fn waiting_for(&self, fate: &Fate) -> Option<(Arc<str>, Askers)> {
+        match self.vault.orders.get(&fate.ticket().request)? {
+            Pending::Load { name } => Some((Arc::clone(name), Vec::new())),
+            Pending::Append(append) => Some((Arc::clone(&append.name), append.askers.clone())),
+            Pending::Remove { name, from, request } | Pending::Cursor { name, from, request, .. } => {
+                Some((Arc::clone(name), vec![(*from, *request)]))
+            }
+        }
+    }
+
     /// What is on disk now holds in memory as well.
     fn done(&mut self, is_done: bool, from: CoreId, request: RequestId, name: &Arc<str>, query: Query) {
         if is_done {
@@ -301,7 +314,7 @@ impl Shard {
         }
     }
 
-    fn load_failed(&mut self, name: &Arc<str>) {
+    pub(super) fn load_failed(&mut self, name: &Arc<str>) {
         for held in self.vault.loading.remove(name).unwrap_or_default() {
             match held {
                 Held::Query { from, request, .. } => {

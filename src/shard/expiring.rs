@@ -14,6 +14,7 @@ use crate::ids::{ChannelId, ConnId};
 use crate::proto::command::{Refresh, SubRefresh};
 use crate::proto::reply::{RefreshResult, SubRefreshResult};
 use crate::proto::{Disconnect, Reject, Reply, Unsubscribed};
+use crate::stats::Work;
 use crate::time::Moment;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -85,8 +86,10 @@ impl Shard {
     pub(super) fn expire(&mut self) {
         while let Some(id) = self.expiries.take(self.now) {
             if self.conns.get(id).is_some_and(crate::conn::Conn::is_open) {
-                self.expire_connection(id);
-                self.expire_subscriptions(id);
+                self.attempt_for(Work::Deadline, id, |shard| {
+                    shard.expire_connection(id);
+                    shard.expire_subscriptions(id);
+                });
             }
         }
     }

@@ -4,9 +4,11 @@
 use super::{Output, Shard};
 use crate::conn::Phase;
 use crate::conn::outbox::Gather;
+use crate::failpoint::Point;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
+use crate::stats::Work;
 
 /// Puts the payloads of a send together. Subscribers of the same channels are mostly owed the same payloads, and then
 /// the bytes are put together once for all of them.
@@ -37,26 +39,57 @@ impl Gathering {
         self.previous.clear();
         self.gathered = None;
     }
+
+    /// Whatever it was doing.
+    pub(super) fn reset(&mut self) {
+        self.run.clear();
+        self.forget();
+    }
 }
 
 impl Shard {
     /// Hands out everything that is owed. Letters go by `post`.
     pub fn drain(&mut self, out: &mut impl FnMut(Output)) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for slot in dirty.drain(..) {
-            if let Some(id) = self.conns.id_of(slot) {
-                self.flush(id, out);
-            }
+        self.flush_dirty(out);
+        while self.wreckage.panic.is_some() {
+            self.mend();
+            self.cut_slow();
+            self.flush_dirty(out);
         }
-        if dirty.capacity() > LIST_KEPT {
-            dirty = Vec::new();
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for output in outputs.drain(..) {
+            out(output);
         }
-        self.dirty = dirty;
-        self.gathering.forget();
-        self.outputs.drain(..).for_each(out);
+        self.outputs = outputs;
     }
 
-    fn flush(&mut self, id: ConnId, out: &mut impl FnMut(Output)) {
+    fn flush_dirty(&mut self, out: &mut impl FnMut(Output)) {
+        while !self.dirty.is_empty() {
+            let mut dirty = std::mem::take(&mut self.dirty);
+            for slot in dirty.drain(..) {
+                let Some(id) = self.conns.id_of(slot) else { continue };
+                let mut is_out = false;
+                if !self.attempt(Work::Flush, |shard| shard.flush(id, out, &mut is_out)) {
+                    self.lose_in_flush(id, is_out);
+                }
+            }
+            // What was lost meanwhile has a goodbye to send.
+            if self.dirty.is_empty() && dirty.capacity() <= LIST_KEPT {
+                self.dirty = dirty;
+            }
+        }
+        self.gathering.forget();
+    }
+
+    /// Without a send under way none will be reported as done.
+    fn lose_in_flush(&mut self, id: ConnId, is_out: bool) {
+        if !is_out && let Some(conn) = self.conns.get_mut(id) {
+            conn.outbox.landed();
+        }
+        self.lose(id);
+    }
+
+    fn flush(&mut self, id: ConnId, out: &mut impl FnMut(Output), is_out: &mut bool) {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
@@ -66,9 +99,11 @@ impl Shard {
         }
         let is_stream = conn.is_stream;
         conn.outbox.take_run(&mut self.nodes, &mut self.gathering.run, GATHER);
+        self.hit_for(Point::Flush, id);
         if let Some(payload) = self.gathering.finish() {
             self.stats.sends += 1;
             self.stats.bytes_out += u64::from(payload.len());
+            *is_out = true;
             if is_stream {
                 return self.write_stream(id, &payload);
             }

@@ -33,6 +33,11 @@ impl Index {
         }
     }
 
+    /// The same when the key is lost.
+    pub(super) fn forget(&mut self, slot: u32) {
+        self.slots.retain(|&mut other| other != slot);
+    }
+
     pub(super) fn find<K: Hash + PartialEq>(
         &self,
         key: &K,

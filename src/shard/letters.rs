@@ -1,4 +1,4 @@
-//! Mail to other cores, and what to do with mail from them.
+//! Mail to other cores. `concerns` opens what comes from them.
 //!
 //! Invariant: letters to a core leave in the order of writing. A core that does not empty its mailbox is never waited
 //! for: requests to it fail at once, and publications turn into one `Gap` a channel, so that nothing is lost in silence.
@@ -98,34 +98,6 @@ impl Shard {
             }
         }
         is_blocked
-    }
-
-    pub(super) fn opened(&mut self, mail: Mail) {
-        self.stats.mail_in += 1;
-        match mail {
-            Mail::Link { from, request, channel } => self.take_link(from, request, &channel),
-            Mail::Linked { request, channel, place } => {
-                self.close_request(request);
-                self.linked(&channel, place);
-            }
-            Mail::Unlink { from, channel } => self.unlinked(from, &channel),
-            Mail::Query { from, request, channel, query } => self.take_query(from, request, &channel, query),
-            Mail::Reply { request, reply } => self.replied(request, reply),
-            Mail::Publication { channel, bulletin } => self.arrived(&channel, &bulletin),
-            Mail::Presence { channel, came, person } => self.relay_presence(&channel, came, &person),
-            Mail::Gap { channel } => self.gap(&channel),
-            Mail::Census { from, request, channel } => {
-                let people = self.people(&channel);
-                self.letters.tell(from, Mail::Counted { request, people });
-            }
-            Mail::Counted { request, people } => self.counted(request, people),
-            Mail::Fate(fate) => self.fated(fate),
-            Mail::Call { call, what } => self.called(call, *what),
-            Mail::Answer { request, answer } => self.asked(request, *answer),
-            Mail::Stream { stream, input } => self.streamed(stream, input),
-            Mail::Settings(settings) => self.adopt(settings),
-            Mail::Drain { window } => self.start_drain(window),
-        }
     }
 }
 

@@ -4,11 +4,13 @@
 //! gets nothing twice. A core that has missed publications says so to every subscriber.
 
 use super::Shard;
+use super::joining::Stage;
 use super::mail::{Mail, Query, Reply, RequestId};
 use super::requests::{Asker, Kind};
 use crate::hub::{Place, Seat};
 use crate::ids::CoreId;
 use crate::proto::{Disconnect, Reject, Unsubscribed};
+use crate::stats::Work;
 use std::sync::Arc;
 
 impl Shard {
@@ -52,11 +54,28 @@ impl Shard {
         self.fail_waiters(name, waiters.unwrap_or_default());
     }
 
+    /// Whoever waits for a link that cannot be trusted any more comes again.
+    pub(super) fn fail_link(&mut self, name: &Arc<str>) {
+        let waiting: Vec<u32> = (self.conns.ids())
+            .filter(|&id| {
+                let mut joins = self.joins.of(id).iter();
+                joins.any(|join| join.name == *name && matches!(join.stage, Stage::Link(_)))
+            })
+            .map(|id| id.slot)
+            .collect();
+        for &slot in &waiting {
+            if let Some(channel) = self.hub.find(name) {
+                self.hub.stop_waiting(channel, slot);
+            }
+        }
+        self.fail_waiters(name, waiting);
+    }
+
     fn fail_waiters(&mut self, name: &Arc<str>, waiters: Vec<u32>) {
         for slot in waiters {
             let Some(id) = self.conns.id_of(slot) else { continue };
             if let Some(join) = self.joins.take(id, name) {
-                self.join_failed(id, *join, Reject::Internal);
+                self.attempt_for(Work::Letter, id, |shard| shard.join_failed(id, *join, Reject::Internal));
             }
         }
     }
@@ -74,7 +93,7 @@ impl Shard {
         for slot in waiters {
             let Some(conn) = self.conns.id_of(slot) else { continue };
             if let Some(join) = self.joins.take(conn, name) {
-                self.join_linked(conn, id, join);
+                self.attempt_for(Work::Letter, conn, |shard| shard.join_linked(conn, id, join));
             }
         }
         if self.hub.release(id) {
@@ -101,14 +120,16 @@ impl Shard {
             let Some(subscription) = self.session_mut(conn).and_then(|session| session.remove(id)) else {
                 continue;
             };
-            self.stats.subscriptions -= 1;
+            self.stats.subscriptions = self.stats.subscriptions.saturating_sub(1);
             self.stats.drops += 1;
-            self.left(conn, name, id, &subscription);
-            if subscription.is_server_side {
-                self.disconnect(conn, Disconnect::InsufficientState);
-            } else {
-                self.push_unsubscribed(conn, name, Unsubscribed::InsufficientState);
-            }
+            self.attempt_for(Work::Letter, conn, |shard| {
+                shard.left(conn, name, id, &subscription);
+                if subscription.is_server_side {
+                    shard.disconnect(conn, Disconnect::InsufficientState);
+                } else {
+                    shard.push_unsubscribed(conn, name, Unsubscribed::InsufficientState);
+                }
+            });
         }
         if unlink {
             self.unlink(Arc::clone(name));

@@ -5,7 +5,8 @@
 //! Knows nothing of sockets, rings, threads or clocks: bytes, `now` and seeds come in as arguments.
 //!
 //! Split by event: `handshake` (heads), `reading` (frames), `commands`, `subscribing`, `publishing`, `census` (client
-//! protocol), `linking` and `letters` (mail), `beats` (deadlines), `closing`, `flushing`.
+//! protocol), `linking` and `letters` (mail), `beats` (deadlines), `closing`, `flushing`. `guarding` and `mending` see to
+//! it that a bug of ours costs what it is about.
 
 mod apps;
 pub mod ask;
@@ -16,6 +17,7 @@ mod calling;
 mod census;
 mod closing;
 mod commands;
+mod concerns;
 mod connecting;
 mod conns;
 mod cursors;
@@ -26,6 +28,7 @@ mod entering;
 mod expiring;
 mod fetching;
 mod flushing;
+mod guarding;
 mod handshake;
 mod index;
 mod joining;
@@ -33,6 +36,7 @@ mod letters;
 mod linking;
 pub mod mail;
 pub mod memo;
+mod mending;
 pub mod options;
 mod ordering;
 mod pacing;
@@ -57,6 +61,7 @@ mod tests;
 mod welcome;
 mod wheel;
 
+pub use mending::{Finding, Place};
 pub use options::ShardOptions;
 pub use port::{Admission, Input, Output};
 pub use settings::Settings;
@@ -69,7 +74,7 @@ use crate::hub::Hub;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
-use crate::stats::Stats;
+use crate::stats::{Stats, Work};
 use crate::time::Moment;
 use crate::ws::{self, Opcode, Pool, ReadOptions, Role};
 use apps::Apps;
@@ -79,6 +84,7 @@ use conns::Conns;
 use durable::Vault;
 use expiring::Expiries;
 use flushing::Gathering;
+use guarding::Wreckage;
 use index::Index;
 use joining::Joins;
 use letters::Letters;
@@ -150,6 +156,7 @@ pub struct Shard {
     /// The ping of RFC 6455, framed.
     native_ping: Payload,
     is_draining: bool,
+    wreckage: Wreckage,
     stats: Stats,
 }
 
@@ -158,6 +165,15 @@ pub struct Shard {
 struct Cork {
     conn: Option<ConnId>,
     bytes: Vec<u8>,
+    /// As far as the last answer that is whole.
+    whole: usize,
+}
+
+impl Cork {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.whole = 0;
+    }
 }
 
 impl Shard {
@@ -209,6 +225,7 @@ impl Shard {
             pings: Pings::default(),
             native_ping: Payload::new(native_ping),
             is_draining: false,
+            wreckage: Wreckage::default(),
             stats: Stats::default(),
             settings,
             options,
@@ -249,15 +266,28 @@ impl Shard {
     pub fn handle(&mut self, now: Moment, input: Input<'_>) {
         self.now = now;
         match input {
-            Input::Received { conn, bytes } => self.received(conn, bytes),
-            Input::Ended { conn } => self.ended(conn),
-            Input::Broken { conn } => self.broken(conn),
-            Input::Sent { conn } => self.sent(conn),
-            Input::Closed { conn } => self.closed(conn),
+            Input::Received { conn, bytes } => {
+                self.attempt_for(Work::Input, conn, |shard| {
+                    shard.received(conn, bytes);
+                    shard.uncork();
+                });
+            }
+            Input::Ended { conn } => self.attempt_for(Work::Input, conn, |shard| shard.ended(conn)),
+            Input::Broken { conn } => self.attempt_for(Work::Input, conn, |shard| shard.broken(conn)),
+            Input::Sent { conn } => self.attempt_for(Work::Input, conn, |shard| shard.sent(conn)),
+            Input::Closed { conn } => self.free(conn),
             Input::Mail(mail) => self.opened(mail),
         }
+        self.finish_input();
+    }
+
+    /// Every consequence of what was handled is queued, and everybody is in order.
+    fn finish_input(&mut self) {
         self.uncork();
         self.cut_slow();
+        if self.wreckage.panic.is_some() {
+            self.mend();
+        }
     }
 
     /// Fires every deadline up to `now`.
@@ -267,22 +297,21 @@ impl Shard {
         self.wheel.advance(now, &mut fired);
         for slot in fired.drain(..) {
             if let Some(id) = self.conns.id_of(slot) {
-                self.due(id);
+                self.attempt_for(Work::Deadline, id, |shard| shard.due(id));
             }
         }
         self.fired = fired;
         while let Some(request) = self.requests.expire(now) {
-            self.expired(request);
+            self.attempt_request(Work::Deadline, request);
         }
         self.expire();
         self.sweep();
         self.end_revoked();
         if self.positions_due <= now {
             self.positions_due = now + self.settings.patience.position_check;
-            self.check_positions();
+            self.attempt(Work::Deadline, Self::check_positions);
         }
-        self.uncork();
-        self.cut_slow();
+        self.finish_input();
     }
 
     /// When `advance` is worth calling next, if nothing else happens.
@@ -333,6 +362,7 @@ impl Shard {
 
     fn corked(&mut self) {
         self.stats.messages_out += 1;
+        self.cork.whole = self.cork.bytes.len();
         // Many small commands can ask for large answers: the limit of the queue holds within one input, too.
         if self.cork.bytes.len() >= self.settings.limits.outbox_bytes_max as usize {
             self.uncork();
@@ -355,6 +385,7 @@ impl Shard {
         let Some(id) = self.cork.conn.take() else {
             return;
         };
+        self.cork.whole = 0;
         if self.cork.bytes.is_empty() {
             return;
         }
@@ -395,29 +426,6 @@ impl Shard {
             conn.due = due;
             self.wheel.arm(id.slot, conn.next_due());
         }
-    }
-
-    /// Panics where an invariant is broken: for tests and the simulator.
-    pub fn check(&mut self) {
-        self.hub.check();
-        let ids: Vec<ConnId> = self.conns.ids().collect();
-        let mut subscriptions = 0;
-        for id in ids {
-            let Some(conn) = self.conns.get(id) else { continue };
-            conn.outbox.check(&self.nodes);
-            assert!(
-                conn.is_open() || conn.message_due.is_none(),
-                "only an open connection receives a message"
-            );
-            for subscription in conn.session().map_or(&[][..], |session| &session.subscriptions) {
-                subscriptions += 1;
-                self.check_subscription_place(id, subscription);
-            }
-        }
-        let hub_count: usize = self.hub.iter().map(|id| self.hub.members(id).len()).sum();
-        assert_eq!(hub_count, subscriptions, "hub and sessions agree on subscriptions");
-        assert_eq!(self.stats.subscriptions, subscriptions as u64, "the gauge agrees too");
-        assert!(self.cork.conn.is_none(), "nothing stays corked between inputs");
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::settings::Settings;
 use super::tallies::Tallies;
+use crate::failpoint::FailPoints;
 use crate::ids::CoreId;
 use crate::limits;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct ShardOptions {
     /// Zero: no pings. Clients are told at connect and rely on it, so it cannot change under them.
     pub ping_interval: Duration,
     pub pong_max: Duration,
+    /// What shall fail, in tests.
+    pub fail: FailPoints,
     /// Shared by the cores of a node.
     pub tallies: Arc<Tallies>,
     /// In force at the start; later ones come as mail.
@@ -47,6 +50,7 @@ impl ShardOptions {
             mail_count_max: limits::MAIL_COUNT_MAX,
             ping_interval: Duration::from_millis(limits::PING_INTERVAL_MS),
             pong_max: Duration::from_millis(limits::PONG_MS_MAX),
+            fail: FailPoints::default(),
             tallies: Arc::default(),
             settings: Arc::new(Settings::open()),
         }

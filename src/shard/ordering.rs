@@ -5,6 +5,7 @@
 
 use super::Shard;
 use super::call::{Failure, HistoryQuery, Publish};
+use super::guarding::Underway;
 use super::mail::{Bulletin, Mail, Query, Recover, Reply, RequestId, Source};
 use crate::channels::{NameError, Policy};
 use crate::history::{HistoryError, Keep, Range, Recovery, Stream};
@@ -80,6 +81,17 @@ impl Shard {
         publish: Publish,
     ) -> Result<Option<(Arc<Publication>, Place)>, Failure> {
         let channel = self.open_stream(name, policy);
+        self.wreckage.underway.push(Underway::Stream(channel));
+        let appended = self.append_to(channel, publish);
+        self.wreckage.underway.pop();
+        appended
+    }
+
+    fn append_to(
+        &mut self,
+        channel: ChannelId,
+        publish: Publish,
+    ) -> Result<Option<(Arc<Publication>, Place)>, Failure> {
         let (now, time_ms) = (self.now, self.unix_ms());
         let stream = self.hub.channel_mut(channel).and_then(|channel| channel.stream_mut());
         let stream = stream.ok_or(Failure::Internal)?;

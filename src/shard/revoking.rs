@@ -8,6 +8,7 @@ use crate::auth::{Occasion, TokenError, Verdict};
 use crate::conn::Conn;
 use crate::ids::{ChannelId, ConnId};
 use crate::proto::{Disconnect, Unsubscribed};
+use crate::stats::Work;
 use crate::time::Moment;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ impl Shard {
             if let Some(id) =
                 self.conns.id_of(slot).filter(|&id| self.conns.get(id).is_some_and(Conn::is_open))
             {
-                self.end_if_revoked(id);
+                self.attempt_for(Work::Deadline, id, |shard| shard.end_if_revoked(id));
             }
         }
         let is_over = end >= count && !std::mem::take(&mut self.revoking.again);

@@ -3,7 +3,9 @@
 //! publication costs nothing here.
 
 use super::Shard;
+use super::guarding::Underway;
 use crate::ids::ChannelId;
+use crate::stats::Work;
 use crate::time::Moment;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -34,20 +36,29 @@ impl Shard {
         while self.sweeps.deadline().is_some_and(|due| due <= self.now)
             && let Some(Reverse((_, name))) = self.sweeps.heap.pop()
         {
-            let Some(id) = self.hub.find(&name) else { continue };
-            let now = self.now;
-            let Some(channel) = self.hub.channel_mut(id) else { continue };
-            // A position that subscribers rely on is not forgotten under them.
-            let is_in_use = channel.is_occupied();
-            let Some(stream) = channel.stream_mut() else { continue };
-            if stream.expire(now) || is_in_use {
-                let due = stream.deadline().max(now) + SWEEP_DELAY;
-                self.sweeps.heap.push(Reverse((due, name)));
-            } else {
-                channel.drop_stream();
-                self.hub.remove_if_deserted(id);
+            if let Some(id) = self.hub.find(&name) {
+                self.attempt(Work::Deadline, |shard| shard.sweep_channel(id, name));
             }
         }
+    }
+
+    fn sweep_channel(&mut self, id: ChannelId, name: Arc<str>) {
+        let now = self.now;
+        self.wreckage.underway.push(Underway::Stream(id));
+        if let Some(channel) = self.hub.channel_mut(id) {
+            // A position that subscribers rely on is not forgotten under them.
+            let is_in_use = channel.is_occupied();
+            if let Some(stream) = channel.stream_mut() {
+                if stream.expire(now) || is_in_use {
+                    let due = stream.deadline().max(now) + SWEEP_DELAY;
+                    self.sweeps.heap.push(Reverse((due, name)));
+                } else {
+                    channel.drop_stream();
+                    self.hub.remove_if_deserted(id);
+                }
+            }
+        }
+        self.wreckage.underway.pop();
     }
 
     /// Whether streams of other cores are followed here.

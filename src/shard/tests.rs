@@ -2,6 +2,7 @@
 
 mod hooked;
 mod messaging;
+mod panics;
 mod revoking;
 mod tokens;
 

@@ -26,6 +26,8 @@ pub enum StoreError {
     TooManyCursors { count_max: u32 },
     #[error("the order is too large for a record")]
     Unwritable,
+    #[error("the store has met a bug of its own")]
+    Internal,
     #[error("the store is closing")]
     Closing,
 }
@@ -57,6 +59,7 @@ impl StoreError {
             Self::UnknownChannel => "publish into the channel first".to_owned(),
             Self::TooManyCursors { .. } => "use another channel".to_owned(),
             Self::Unwritable => "send less at once".to_owned(),
+            Self::Internal => "report what the log says about it".to_owned(),
             Self::Closing => "wait for the restart".to_owned(),
         }
     }

@@ -6,14 +6,18 @@
 use super::StoreOptions;
 use super::fault::StoreError;
 use super::group::{Group, Pending, Sealed};
-use super::order::{Fate, Order};
+use super::order::{Fate, Order, Ticket};
 use super::shelf::{Changes, Shelf};
 use super::stats::Published;
 use super::sweep::Sweep;
+use crate::failpoint::Point;
 use crate::limits;
 use crate::sys::clock;
+use crate::sys::panics::{self, Plane};
 use crate::time::Moment;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,6 +46,8 @@ pub(super) struct Keeper {
     failure: Option<Failure>,
     sweep: Sweep,
     sweep_at: Moment,
+    /// Orders that are being served and have no fate yet, in order.
+    unanswered: VecDeque<Ticket>,
 }
 
 /// Why nothing can be stored at present.
@@ -72,6 +78,7 @@ impl Keeper {
             failure: None,
             sweep: Sweep::default(),
             sweep_at,
+            unanswered: VecDeque::new(),
         }
     }
 
@@ -84,7 +91,7 @@ impl Keeper {
             };
             let (orders, is_closing) = self.gather(first);
             self.recover();
-            self.serve(orders);
+            self.serve_or_fail(orders);
             if is_closing {
                 break;
             }
@@ -133,6 +140,27 @@ impl Keeper {
         orders
     }
 
+    /// A bug of ours costs the orders that it was met in. What fails here has not been committed: the disk's own part
+    /// has a guard of its own, and behind it nothing is left to do but to tell.
+    fn serve_or_fail(&mut self, orders: Vec<Order>) {
+        self.unanswered = orders.iter().filter_map(Order::ticket).collect();
+        if catch_unwind(AssertUnwindSafe(|| self.serve(orders))).is_ok() {
+            return;
+        }
+        panics::count(Plane::Store);
+        self.sweep = Sweep::default();
+        for ticket in std::mem::take(&mut self.unanswered) {
+            Published::add(&self.published.failures, 1);
+            self.tell(Fate::Failed { ticket, why: StoreError::Internal });
+        }
+    }
+
+    fn tell(&mut self, fate: Fate) {
+        if catch_unwind(AssertUnwindSafe(|| (self.deliver)(fate))).is_err() {
+            panics::count(Plane::Store);
+        }
+    }
+
     fn serve(&mut self, orders: Vec<Order>) {
         if clock::now() >= self.sweep_at && self.sweep.is_idle() {
             self.sweep.begin();
@@ -143,6 +171,7 @@ impl Keeper {
         loop {
             let mut group = Group::new(&self.shelf, now_ms, notice);
             while let Some(order) = orders.next_if(|order| !needs_commit(&group, order)) {
+                self.options.fail.hit(Point::Store, order.channel());
                 group.take(order);
             }
             let is_last = orders.peek().is_none();
@@ -164,7 +193,7 @@ impl Keeper {
     fn finish(&mut self, sealed: Sealed) {
         let Sealed { changes, fates, tally, error } = sealed;
         let failed = error.or_else(|| self.commit(&changes));
-        let published = &*self.published;
+        let published = Arc::clone(&self.published);
         Published::add(&published.loads, tally.loads);
         if tally.orders > 0 {
             Published::set(&published.group_size, tally.orders);
@@ -187,7 +216,8 @@ impl Keeper {
             if matches!(fate, Fate::Failed { .. }) {
                 Published::add(&published.failures, 1);
             }
-            (self.deliver)(fate);
+            self.unanswered.pop_front();
+            self.tell(fate);
         }
     }
 

@@ -27,13 +27,13 @@ pub use fault::StoreError;
 pub use order::{ChannelState, Fate, Idempotency, Keep, Order, Remembered, Ticket, Version};
 pub use stats::{FIGURES, StoreStats};
 
+use crate::failpoint::FailPoints;
 use crate::limits;
-use crate::sys::clock;
+use crate::sys::{clock, journal};
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use keeper::{Keeper, Message};
 use shelf::Shelf;
 use stats::Published;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +69,8 @@ pub struct StoreOptions {
     pub now_ms: fn() -> u64,
     /// What an operator should read: lost records, a full disk, its end.
     pub notice: fn(&str),
+    /// What shall fail, in tests.
+    pub fail: FailPoints,
 }
 
 impl StoreOptions {
@@ -82,9 +84,8 @@ impl StoreOptions {
             group_bytes_max: u64::from(limits::STORE_GROUP_BYTES_MAX),
             sweep_ms: limits::STORE_SWEEP_MS,
             now_ms: || clock::wall().as_millis() as u64,
-            notice: |text| {
-                let _ = writeln!(std::io::stderr(), "store: {text}");
-            },
+            notice: |text| journal::tell(format!("store: {text}")),
+            fail: FailPoints::default(),
         }
     }
 }

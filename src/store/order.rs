@@ -46,6 +46,16 @@ impl Order {
         }
     }
 
+    pub(super) fn channel(&self) -> &str {
+        match self {
+            Self::Load { channel, .. }
+            | Self::Append { channel, .. }
+            | Self::Remove { channel, .. }
+            | Self::Cursor { channel, .. }
+            | Self::Expire { channel, .. } => channel,
+        }
+    }
+
     pub const fn ticket(&self) -> Option<Ticket> {
         match self {
             Self::Load { ticket, .. }

@@ -43,6 +43,13 @@ impl Server {
         Self::launch(1, Some(config), command)
     }
 
+    /// With what shall fail: plans of `ringway::failpoint`.
+    pub fn start_failing(cores: usize, plans: &str, config: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringway"));
+        command.env(ringway::failpoint::VARIABLE, plans);
+        Self::launch(cores, Some(config), command)
+    }
+
     fn launch(cores: usize, config: Option<&str>, mut command: Command) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("server-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -123,11 +130,17 @@ impl Server {
     /// be gone, or have been closed by the server.
     #[track_caller]
     pub fn settled(&self) {
+        self.settled_after(0);
+    }
+
+    /// The same after so many bugs of ours that were called up on purpose.
+    #[track_caller]
+    pub fn settled_after(&self, panic_count: u64) {
         self.wait_for("connections", 0);
         wait_until("descriptors are back to the baseline", || {
             descriptor_count(self.pid()) <= self.idle_descriptor_count
         });
-        assert_eq!(self.metrics().figure("panics_total"), 0, "peer bytes tripped an assertion");
+        assert_eq!(self.metrics().figure("panics_total"), panic_count, "peer bytes tripped an assertion");
     }
 
     /// Replaces the configuration file, all at once, for the next reload.

@@ -4,7 +4,7 @@ use super::source::{Source, has_word};
 
 /// From the ground up. A module may import what stands on a lower line, and its own kind only on the last.
 const LAYERS: &[&[&str]] = &[
-    &["ids", "limits", "time"],
+    &["failpoint", "ids", "limits", "time"],
     &["pages", "payload", "publication", "stats"],
     &["channels", "delta", "filter", "history", "http", "proto", "sys", "ws"],
     &["auth", "store"],
@@ -81,7 +81,8 @@ pub fn sans_io(source: &Source) -> Vec<String> {
         "static mut",
     ];
     // The store is a thread with files; whoever is below the driver sees only its orders and fates.
-    const EXCEPT: [&str; 2] = ["store", "sys"];
+    // Fail points are in no build that is given to anybody.
+    const EXCEPT: [&str; 3] = ["failpoint", "store", "sys"];
     let module = source.module();
     if !source.is_server()
         || EXCEPT.contains(&module)

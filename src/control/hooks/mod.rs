@@ -18,6 +18,7 @@ pub use options::{BackendOptions, EventOptions, Fallback, HookOptions, Transform
 
 use super::client::Client;
 use super::cores::Cores;
+use super::unwinding::{caught, caught_now};
 use crate::shard::ask::{Answer, Ask, AskId, Event};
 use backend::Backend;
 use events::{Dated, Teller};
@@ -84,7 +85,9 @@ impl Hooks {
     /// Answers questions until nobody can ask any more.
     pub(super) async fn run(&self, mut asks: mpsc::UnboundedReceiver<(AskId, Ask)>) {
         while let Some((id, ask)) = asks.recv().await {
-            self.serve(id, ask);
+            if caught_now(|| self.serve(id, ask)).is_err() {
+                self.cores.answer(id, Answer::Failed);
+            }
         }
     }
 
@@ -116,7 +119,7 @@ impl Hooks {
             let headers = question::who(&ask).map(|(_, who)| Arc::clone(&who.headers)).unwrap_or_default();
             drop(ask);
             let judge = |response: &_| reply::judge(topic, &backend.options, response);
-            let answer = backend.ask(room, &headers, body, judge).await;
+            let answer = caught(backend.ask(room, &headers, body, judge)).await.unwrap_or_default();
             cores.answer(id, answer.unwrap_or_else(|| fallback::fallback(backend.options.fallback, topic)));
         });
     }

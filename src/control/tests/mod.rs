@@ -115,6 +115,7 @@ fn options(stop_max: Duration) -> ControlOptions {
         api: Live::default(),
         api_external: false,
         hooks: HookOptions::default(),
+        fail: crate::failpoint::FailPoints::default(),
     }
 }
 

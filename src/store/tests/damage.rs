@@ -2,6 +2,7 @@
 
 use super::*;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];

@@ -1,0 +1,241 @@
+//! What a bug of ours costs: fail points stand for the bugs.
+
+use super::*;
+use crate::channels::Policy;
+use crate::failpoint::{FailPoints, Point};
+use crate::hub::Place;
+use crate::publication::Publication;
+use crate::shard::call::{Call, CallId, Failure, Outcome, Publish};
+use crate::shard::mail::{Bulletin, Mail, Query, Reply, RequestId};
+use std::sync::Arc;
+use std::time::Duration;
+
+const BOOM: &str = r#"{"id":9,"rpc":{"method":"boom","data":{}}}"#;
+const LOST: &str = "close 1011 internal error";
+
+fn bench(point: Point, subject: &str, every: u32) -> Bench {
+    Bench::new(|options| options.fail = FailPoints::default().with(point, subject, every))
+}
+
+fn subscribed(bench: &mut Bench, channel: &str) -> ConnId {
+    let id = bench.client();
+    bench.say(id, &format!(r#"{{"id":2,"subscribe":{{"channel":"{channel}"}}}}"#));
+    assert_eq!(bench.texts(id), [r#"{"id":2,"subscribe":{}}"#]);
+    id
+}
+
+fn publish(bench: &mut Bench, by: ConnId, channel: &str, data: u32) {
+    bench.say(by, &format!(r#"{{"id":5,"publish":{{"channel":"{channel}","data":{data}}}}}"#));
+}
+
+/// Every push of a publication that `id` has got, as far as its data is a number.
+fn heard(bench: &mut Bench, id: ConnId) -> Vec<String> {
+    let texts = bench.texts(id).into_iter();
+    texts
+        .filter(|text| text.contains(r#""pub":"#))
+        .map(|text| text.replace(char::is_whitespace, ""))
+        .collect()
+}
+
+/// The others are served as if nothing had happened, and what the lost one had is gone.
+#[track_caller]
+fn goes_on(bench: &mut Bench, lost: &[ConnId], left: &[ConnId], channel: &str) {
+    let [first, ..] = left else { panic!("nobody is left") };
+    bench.say(*first, &format!(r#"{{"id":7,"presence_stats":{{"channel":"{channel}"}}}}"#));
+    let answer = bench.texts(*first).pop().unwrap();
+    assert!(answer.contains(&format!(r#""num_clients":{}"#, left.len())), "{answer}");
+    publish(bench, *first, channel, 77);
+    for &id in left {
+        assert_eq!(heard(bench, id).len(), 1, "{id:?} hears what is published");
+    }
+    bench.pass(limits::CLOSE_MS_MAX + 1_000);
+    for id in lost {
+        assert!(bench.over.contains(id), "{id:?} is closed");
+    }
+    let count = left.len() as u64;
+    let stats = bench.shard.stats();
+    assert_eq!((stats.connections, stats.subscriptions, stats.sessions), (count, count, count));
+    assert_eq!(stats.panics_in.iter().sum::<u64>(), stats.panics);
+    assert!(stats.panics > 0, "the fail point was passed");
+}
+
+#[test]
+fn a_panic_in_a_command_costs_the_connection_that_sent_it() {
+    let mut bench = bench(Point::Command, "boom", 1);
+    let (one, two, three) =
+        (subscribed(&mut bench, "c"), subscribed(&mut bench, "c"), subscribed(&mut bench, "c"));
+    bench.say(two, BOOM);
+    assert_eq!(bench.texts(two), [LOST]);
+    goes_on(&mut bench, &[two], &[one, three], "c");
+}
+
+#[test]
+fn a_panic_in_a_drop_costs_the_connection_alone() {
+    let mut bench = bench(Point::Drop, "boom", 1);
+    let (one, two) = (subscribed(&mut bench, "c"), subscribed(&mut bench, "c"));
+    bench.say(one, BOOM);
+    assert_eq!(bench.texts(one), [LOST]);
+    goes_on(&mut bench, &[one], &[two], "c");
+}
+
+#[test]
+fn a_panic_half_way_through_a_fan_out_tells_every_subscriber_that_it_has_missed_something() {
+    let mut bench = bench(Point::FanOut, "c", 3);
+    let ids: Vec<ConnId> = (0..4).map(|_| subscribed(&mut bench, "c")).collect();
+    let apart = subscribed(&mut bench, "other");
+    let publisher = bench.client();
+    publish(&mut bench, publisher, "c", 1);
+    assert_eq!(bench.texts(publisher), [LOST], "it does not know whether it was published");
+    for &id in &ids {
+        let texts = bench.texts(id);
+        let last = texts.last().unwrap();
+        assert!(last.contains(r#""unsubscribe":{"code":2500"#), "{texts:?}");
+    }
+    assert!(bench.texts(apart).is_empty());
+    for &id in &ids[..1] {
+        bench.say(id, r#"{"id":3,"subscribe":{"channel":"c"}}"#);
+        assert_eq!(bench.texts(id), [r#"{"id":3,"subscribe":{}}"#], "it may come back");
+    }
+}
+
+#[test]
+fn a_stream_keeps_a_publication_whose_fan_out_has_failed() {
+    let mut bench = Bench::new(|options| {
+        options.fail = FailPoints::default().with(Point::FanOut, "c", 1);
+        options.settings_mut().set_policy(Policy {
+            history_size: 5,
+            history_ttl: Duration::from_mins(1),
+            history_meta_ttl: Duration::from_mins(10),
+            allow_recovery: true,
+            allow_positioning: true,
+            ..Policy::open()
+        });
+    });
+    let id = bench.client();
+    bench.say(id, r#"{"id":2,"subscribe":{"channel":"c","recoverable":true}}"#);
+    let reply = bench.texts(id).join("");
+    let epoch =
+        reply.split(r#""epoch":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    let publisher = bench.client();
+    publish(&mut bench, publisher, "c", 1);
+    assert!(bench.texts(id).join("").contains(r#""code":2500"#));
+    bench.say(
+        id,
+        &format!(r#"{{"id":3,"subscribe":{{"channel":"c","recover":true,"offset":0,"epoch":"{epoch}"}}}}"#),
+    );
+    let reply = bench.texts(id).join("");
+    assert!(reply.contains(r#""recovered":true"#) && reply.contains(r#""data":1"#), "{reply}");
+}
+
+#[test]
+fn a_panic_at_a_deadline_costs_the_connection_that_was_due() {
+    let mut bench = bench(Point::Deadline, "c", 1);
+    let (due, other) = (subscribed(&mut bench, "c"), subscribed(&mut bench, "d"));
+    bench.pass(26_000);
+    assert_eq!(bench.texts(due), [LOST]);
+    assert_eq!(bench.texts(other), ["{}"], "its ping, in the same tick or another");
+    bench.say(other, "{}");
+    goes_on(&mut bench, &[due], &[other], "d");
+}
+
+#[test]
+fn a_panic_while_leaving_leaves_no_ghost_behind() {
+    let mut bench = bench(Point::Leave, "c", 1);
+    let (one, two) = (subscribed(&mut bench, "c"), subscribed(&mut bench, "d"));
+    bench.shard.handle(bench.now, Input::Broken { conn: one });
+    bench.settle();
+    goes_on(&mut bench, &[one], &[two], "d");
+    assert_eq!(bench.shard.stats().channels, 1);
+}
+
+#[test]
+fn a_panic_before_a_send_costs_its_connection_and_no_other_send_of_the_turn() {
+    let mut bench = bench(Point::Flush, "c", 2);
+    let (one, two) = (subscribed(&mut bench, "c"), subscribed(&mut bench, "d"));
+    // The first pass was the reply to subscribe.
+    bench.say(one, r#"{"id":3,"publish":{"channel":"d","data":1}}"#);
+    assert_eq!(heard(&mut bench, two).len(), 1);
+    assert_eq!(bench.texts(one), [LOST], "without what may have had a hole");
+    goes_on(&mut bench, &[one], &[two], "d");
+}
+
+#[test]
+fn a_panic_in_a_letter_costs_its_channel_or_its_question() {
+    let core = |index| CoreId(index);
+    let mut bench = Bench::new(|options| {
+        options.core_count = 2;
+        options.fail = FailPoints::default().with(Point::Letter, "", 1);
+    });
+    let name = ["a", "b", "c", "d", "e", "f"].into_iter().find(|name| bench.shard.hub.owns(name));
+    let name: Arc<str> = Arc::from(name.expect("one of them is ours"));
+    bench.shard.handle(
+        bench.now,
+        Input::Mail(Mail::Query {
+            from: core(1),
+            request: RequestId(5),
+            channel: Arc::clone(&name),
+            query: Query::Publish(Box::default()),
+        }),
+    );
+    bench.shard.handle(
+        bench.now,
+        Input::Mail(Mail::Link { from: core(1), request: RequestId(6), channel: Arc::clone(&name) }),
+    );
+    let bulletin =
+        Bulletin { publication: Arc::new(Publication::default()), epoch: None, delta: false, exclude: None };
+    bench.shard.handle(bench.now, Input::Mail(Mail::Publication { channel: Arc::clone(&name), bulletin }));
+    let call = Call::Publish { channel: Arc::clone(&name), publish: Box::<Publish>::default() };
+    bench.shard.handle(bench.now, Input::Mail(Mail::Call { call: CallId(8), what: Box::new(call) }));
+    let mut posted = Vec::new();
+    bench.shard.post(|_, mail| {
+        posted.push(mail);
+        Ok(())
+    });
+    bench.settle();
+    assert!(matches!(
+        &posted[0],
+        Mail::Reply { request: RequestId(5), reply: Reply::Failed(Failure::Internal) }
+    ));
+    assert!(matches!(&posted[1], Mail::Linked { request: RequestId(6), place: None::<Place>, .. }));
+    assert!(matches!(&posted[2], Mail::Gap { .. }));
+    let memo = bench.memos.pop();
+    assert!(matches!(
+        memo,
+        Some(Memo::Answered { call: CallId(8), outcome: Outcome::Failed(Failure::Internal), .. })
+    ));
+    assert_eq!(bench.shard.stats().panics, 4);
+}
+
+/// Whatever is broken, at the cost of those whom it concerns.
+#[test]
+fn what_a_panic_has_left_behind_is_mended() {
+    let mut bench = bench(Point::Command, "boom", 1);
+    let (one, two) = (subscribed(&mut bench, "c"), subscribed(&mut bench, "d"));
+    let bystander = subscribed(&mut bench, "e");
+    // A session that has lost a subscription, a gauge that is off, and a hold that nobody has.
+    bench.shard.session_mut(one).unwrap().subscriptions.clear();
+    bench.shard.stats.subscriptions += 5;
+    let held = bench.shard.hub.find("d").unwrap();
+    bench.shard.hub.hold(held);
+    assert!(bench.shard.examine().len() >= 3);
+    bench.say(two, BOOM);
+    assert_eq!(bench.shard.examine(), []);
+    assert_eq!(bench.texts(two), [LOST]);
+    publish(&mut bench, bystander, "e", 1);
+    assert_eq!(heard(&mut bench, bystander).len(), 1);
+    assert_eq!(bench.shard.stats().channels, 1, "nobody is in the others");
+    bench.say(one, r#"{"id":3,"subscribe":{"channel":"c"}}"#);
+    assert_eq!(bench.texts(one), [r#"{"id":3,"subscribe":{}}"#]);
+}
+
+/// The same bug again while the connection is closed for it.
+#[test]
+fn a_connection_that_cannot_even_be_closed_is_torn_out() {
+    let mut bench = Bench::new(|options| {
+        options.fail = FailPoints::default().with(Point::Command, "boom", 1).with(Point::Leave, "c", 1);
+    });
+    let (one, two) = (subscribed(&mut bench, "c"), subscribed(&mut bench, "d"));
+    bench.say(one, BOOM);
+    assert_eq!(bench.over, [one], "without a word");
+    goes_on(&mut bench, &[one], &[two], "d");
+}
