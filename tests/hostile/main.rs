@@ -22,5 +22,6 @@ mod heads;
 mod memory;
 mod origins;
 mod patience;
+mod rows;
 mod text;
 mod violations;

@@ -13,6 +13,8 @@ pub fn orphans(sources: &[Source]) -> Vec<String> {
         "bench/src/main.rs",
         "bench/src/lib.rs",
         "bench/src/bin/ringway-bench-api.rs",
+        "hostile/src/main.rs",
+        "hostile/src/lib.rs",
     ];
     let mut open: Vec<&Source> =
         sources.iter().filter(|source| roots.contains(&source.path.as_str())).collect();
@@ -68,7 +70,7 @@ pub fn traces() -> Vec<String> {
 
 /// What belongs to the project, from its root. Results are data: they say where they were measured.
 fn files() -> Vec<PathBuf> {
-    const FOLDERS: [&str; 7] = [".ci", "bench", "scripts", "src", "tests", "tuning", "fuzz"];
+    const FOLDERS: [&str; 8] = [".ci", "bench", "hostile", "scripts", "src", "tests", "tuning", "fuzz"];
     const BUILT: [&str; 4] = ["target", "node_modules", ".cache", "__pycache__"];
     let mut found = Vec::new();
     for entry in std::fs::read_dir(root()).unwrap() {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A Rust file of the server or of the load generator.
+/// A Rust file of the server, of the load generator or of the hostile peers.
 pub struct Source {
     /// From the root of the repository.
     pub path: String,
@@ -63,10 +63,10 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Rust file below `src` and `bench/src`.
+/// Every Rust file below `src`, `bench/src` and `hostile/src`.
 pub fn sources() -> Vec<Source> {
     let mut found = Vec::new();
-    for folder in ["src", "bench/src"] {
+    for folder in ["src", "bench/src", "hostile/src"] {
         walk(&root().join(folder), &mut found);
     }
     found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
