@@ -1,7 +1,7 @@
 // The server under test: the real binary on free ports, stopped by its own process id.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -49,6 +49,13 @@ export class Server {
   }
 
   get url() { return `http://${this.address}/`; }
+
+  /** Replaces the configuration, all at once, for the next SIGHUP. */
+  rewrite(config) {
+    const folder = running.get(this.child);
+    writeFileSync(join(folder, "draft"), config);
+    renameSync(join(folder, "draft"), join(folder, "ringway.toml"));
+  }
 
   signal(name) { this.child.kill(name); }
 

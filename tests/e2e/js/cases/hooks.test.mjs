@@ -23,12 +23,13 @@ const { test, matrix } = suite({
     },
   },
   rpc: { proxy: proxy("rpc"), without_namespace: { proxy_enabled: true } },
-  events: { of: ["disconnect"], batch_delay: "20ms", proxy: { enabled: true, ...proxy("events") } },
+  events: { of: ["disconnect", "channel_state"], batch_delay: "20ms", proxy: { enabled: true, ...proxy("events") } },
   channel: {
     proxy: { subscribe: proxy("subscribe"), publish: proxy("publish"), sub_refresh: proxy("sub_refresh") },
     namespaces: [
       { name: "asked", ...OPEN, allow_subscribe_for_client: false, subscribe_proxy_enabled: true, sub_refresh_proxy_enabled: true },
       { name: "edited", ...LOG, publish_proxy_enabled: true },
+      { name: "watched", ...OPEN, state_proxy_enabled: true, channel_state_events: ["occupied", "vacated"] },
     ],
   },
 });
@@ -110,6 +111,40 @@ matrix("the back end edits and refuses publications", async (stage, transport) =
   await stage.api.publish(room.channel, { text: "spam" });
   await room.hears(2);
   assert.equal(backend.questions("publish").length, 2);
+});
+
+matrix("publications that the back end decides about keep the order in which they were sent", async (stage, transport) => {
+  backend.answers.publish = async ({ data }) => { await pause(data.n % 3 ? 0 : 40 + Math.random() * 40); return { result: {} }; };
+  const ada = await guest(stage, transport, { user: "ada" }).connect();
+  const room = await ada.subscribe(stage.channel("edited"));
+  await Promise.all(Array.from({ length: 40 }, (_, n) => room.publish({ n })));
+  assert.deepEqual((await room.hears(40)).map(({ n }) => n), Array.from({ length: 40 }, (_, n) => n));
+  // Requests of an emulated transport reach the server in any order.
+}, { transports: sockets });
+
+matrix("the back end is told when a channel gets its first subscriber, and when its last one has gone", async (stage, transport) => {
+  const told = [];
+  const channel = stage.channel("watched");
+  backend.answers.events = ({ events }) => { told.push(...events.filter((event) => event.channel === channel)); return { result: {} }; };
+  const types = () => told.map(({ type }) => type);
+  const hears = (count) => until(() => `${count} events; told ${JSON.stringify(told)}`, () => told.length >= count);
+  const ada = await stage.connect({ transport, user: "ada" });
+  const grace = await stage.connect({ transport, user: "grace" });
+  const room = await ada.subscribe(channel);
+  await hears(1);
+  const other = await grace.subscribe(channel);
+  room.sdk.unsubscribe();
+  await until("one of two", async () => Object.keys(await stage.api.presence(channel)).length === 1);
+  await pause(100);
+  assert.deepEqual(types(), ["occupied"]);
+  grace.end();
+  await hears(2);
+  assert.deepEqual(types(), ["occupied", "vacated"]);
+  assert.ok(told[0].time_ms <= told[1].time_ms);
+  assert.equal(other.channel, channel);
+  await room.subscribe();
+  await hears(3);
+  assert.deepEqual(types(), ["occupied", "vacated", "occupied"]);
 });
 
 matrix("the back end runs procedures", async (stage, transport) => {

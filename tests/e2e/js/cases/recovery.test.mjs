@@ -217,6 +217,25 @@ matrix("a cache channel gives its value to newcomers where the namespace says so
   assert.deepEqual(numbers(room), [3, 4]);
 });
 
+matrix("a cache channel without a value gives none, says so, and gives the first one as it comes", async (stage, transport) => {
+  for (const namespace of ["cache", "auto"]) {
+    const proxy = await stage.proxy();
+    const ada = await stage.connect({ address: proxy.address, transport, ...ALERT });
+    const room = await ada.subscribe(stage.channel(namespace), { since: {} });
+    assert.deepEqual([room.state.wasRecovering, room.state.recovered, room.received.length], [true, false, 0], namespace);
+    proxy.drop();
+    await room.subscribed(2);
+    assert.deepEqual([room.state.recovered, room.received.length], [false, 0], namespace);
+    await stage.api.count(room.channel, 1, 1);
+    await room.hears(1);
+    proxy.drop();
+    await room.subscribed(3);
+    await stage.api.count(room.channel, 2, 2);
+    await room.hears(2);
+    assert.deepEqual(numbers(room), [1, 2], namespace);
+  }
+});
+
 test("a cache channel gives its value to who asks for it without a position", async (stage) => {
   const channel = stage.channel("cache");
   await stage.api.count(channel, 1, 3);
