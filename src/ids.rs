@@ -7,6 +7,9 @@ use std::fmt;
 pub struct CoreId(pub u16);
 
 impl CoreId {
+    /// No core but the node itself, where an answer may go to either.
+    pub const NODE: Self = Self(u16::MAX);
+
     pub const fn index(self) -> usize {
         self.0 as usize
     }

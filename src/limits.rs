@@ -76,6 +76,15 @@ pub const RECOVERY_COUNT_MAX: u32 = 300;
 pub const HISTORY_COUNT_CEILING: u32 = 1_000_000;
 /// For which the position of a channel outlives its last publication: a month, for clients that were on holiday.
 pub const HISTORY_META_MS: u64 = 30 * 24 * 3_600_000;
+/// Commands a second of one connection, and of a user on one core: twenty times what Ably allows a connection (50), and a
+/// hundred times Pusher's 10. Whoever publishes at every frame of a 240 Hz screen into four channels still passes; a core
+/// spends less than a hundredth of itself on one that keeps to it. Beyond: error 111.
+pub const COMMANDS_PER_S_MAX: u32 = 1_000;
+pub const USER_COMMANDS_PER_S_MAX: u32 = 4 * COMMANDS_PER_S_MAX;
+/// Bytes a second from one connection, and from a user to one core: 64 Mbit/s are no conversation any more but an upload.
+/// Beyond: disconnect 3013.
+pub const BYTES_PER_S_MAX: u32 = 8 * MIB;
+pub const USER_BYTES_PER_S_MAX: u32 = 4 * BYTES_PER_S_MAX;
 /// What an operator may set a rate or a burst to: buckets count in billionths, in 64 bits.
 pub const RATE_COUNT_CEILING: u32 = 1_000_000_000;
 /// What a client gets beyond the end of its connection or subscription, to refresh it. Beyond: 3005, 2501.
@@ -130,13 +139,8 @@ pub const FILTER_BYTES_MAX: usize = 8 * KIB as usize;
 
 // Streams.
 
-/// Body of a request that opens a stream or carries commands; what `MESSAGE_BYTES_MAX` is to a WebSocket. Beyond: 413.
-pub const STREAM_REQUEST_BYTES_MAX: usize = 64 * KIB as usize;
-/// From the head of such a request to the last byte of its body. Beyond: 408.
+/// From the head of a request that opens a stream or carries commands to the last byte of its body. Beyond: 408.
 pub const STREAM_REQUEST_MS_MAX: u64 = 10_000;
-/// Default for streams open at one time. One costs some 8 KiB and a turn of the control plane for each of its messages, so
-/// that this many are fewer than what one core serves over WebSockets. Beyond: 503.
-pub const STREAM_COUNT_MAX: u32 = 10_000;
 
 // Hooks: what back ends are asked and told. Each has options.
 

@@ -6,24 +6,23 @@
 
 mod hooks;
 
+use crate::auth::Auth;
 use crate::cli::banner::{BannerFacts, banner};
 use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
 use crate::control::{
     self, ApiAccess, Control, ControlError, ControlOptions, Cores, ErrorMode, Handover, Lifecycle, Line,
-    Live, LiveSettings, NodeView, Phase, Reload, StreamOptions,
+    LiveSettings, NodeView, Phase, Reload, StreamOptions,
 };
 use crate::driver::{Admissions, Core, NotReady, Roll, Station};
 use crate::failpoint::{self, FailPoints};
 use crate::fatal::Fatal;
-use crate::http::OriginPolicy;
 use crate::ids::CoreId;
-use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT, STREAM_COUNT_MAX, SURPLUS_DESCRIPTOR_COUNT};
+use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT, SURPLUS_DESCRIPTOR_COUNT};
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
 use crate::shard::{Settings, ShardOptions, Tallies};
 use crate::stats::Published;
-use crate::store::{Fate, Store, StoreOptions, StoreThread};
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
 use crate::sys::rlimit::{LOCKED_MEMORY_BYTES_MIN, Limit};
 use crate::sys::{entropy, journal, panics, probe, rlimit, socket};
@@ -35,9 +34,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mod reloading;
+mod storing;
 
-use reloading::Reloading;
 pub use reloading::Sources;
+use reloading::{Dials, Reloading};
+use storing::{Memory, open_store};
 
 /// Runs until a signal ends it. Without `sources` nothing can be read again.
 pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> Result<(), Fatal> {
@@ -57,8 +58,8 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     let node = Node::new(config).map_err(|source| Fatal::Control { cause: source.to_string() })?;
     let lifecycle = Arc::clone(&node.lifecycle);
     let (roll, ended) = Roll::new(config.cores.len() as u16);
-    let (store, keeper) = open_store(config, &node.mailboxes, &fail)?.unzip();
-    let means = Means { admissions: Arc::new(admissions), room, sources, store, fail };
+    let memory = open_store(config, &node.mailboxes, &fail)?;
+    let means = Means { admissions: Arc::new(admissions), room, sources, memory: memory.as_ref(), fail };
     let (control, cores) = node.start(config, public, &roll, means)?;
     let facts = BannerFacts {
         public,
@@ -80,7 +81,7 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
 
     wait(config, cores, &ended, &lifecycle)?;
     // Nobody orders anything any more: what was ordered is stored.
-    drop(keeper);
+    drop(memory.map(|memory| memory.thread));
     control.finish();
     Ok(())
 }
@@ -107,14 +108,14 @@ fn wait(
 }
 
 /// What a node is given to run with.
-struct Means {
+struct Means<'a> {
     admissions: Arc<Admissions>,
     /// Connections that the descriptors of this process allow.
     room: u32,
     /// None: nothing can be read again.
     sources: Option<Sources>,
     /// None: history lives in memory.
-    store: Option<Store>,
+    memory: Option<&'a Memory>,
     /// What shall fail, in tests.
     fail: FailPoints,
 }
@@ -152,15 +153,15 @@ impl Node {
         config: &Config,
         public: SocketAddr,
         roll: &Roll,
-        means: Means,
+        means: Means<'_>,
     ) -> Result<(Control, Vec<Core>), Fatal> {
         let Self { mailboxes, inboxes, handovers: (to_control, handovers), .. } = self;
         let Self { memos: (to_desk, memos), published, lifecycle, .. } = self;
-        let Means { admissions, room, sources, store, fail } = means;
-        let settings = Arc::new(config.settings()?);
-        let (access, origins) = (Live::new(api_access(config)), Live::new(settings.origins.clone()));
-        let streams = stream_options(config, &admissions, &origins);
-        let options = control_options(config, public, streams, access.clone(), fail.clone());
+        let Means { admissions, room, sources, memory, fail } = means;
+        let settings = Arc::new(settings(config, memory)?);
+        let (dials, tallies) = (Dials::new(config, &settings), Arc::default());
+        let streams = StreamRoom { admissions: &admissions, tallies: &tallies, room };
+        let options = control_options(config, public, &dials, streams, fail.clone());
         let view = node_view(config, &published, &lifecycle);
         let stop = drain(mailboxes.clone(), config.shutdown.drain_window);
         let hash_seed = entropy::seed();
@@ -169,14 +170,19 @@ impl Node {
         let reload = sources.map(|sources| {
             let (running, admissions) = (Mutex::new(config.clone()), Arc::clone(&admissions));
             let live = Arc::clone(&live);
-            let reloading = Reloading { sources, running, live, admissions, room, access, origins };
+            let reloading = Reloading { sources, running, live, admissions, room, dials };
             Reload::new(Box::new(move || reloading.reload()))
         });
-        let line = Line { cores: line_cores, memos, live, reload };
+        let line = Line {
+            cores: line_cores,
+            memos,
+            live,
+            reload,
+            ledger: memory.map(|memory| Arc::clone(&memory.ledger)),
+        };
         let control = control::spawn(options, view, handovers, line, stop).map_err(control_fatal)?;
 
         let (ready, started) = bounded(config.cores.len());
-        let tallies = Arc::default();
         let mut cores = Vec::with_capacity(config.cores.len());
         for (index, mail) in inboxes.into_iter().enumerate() {
             let cpu = config.cores.get(index).copied().unwrap_or_default();
@@ -195,7 +201,7 @@ impl Node {
                 cores: mailboxes.clone(),
                 control: to_control.clone(),
                 memos: to_desk.clone(),
-                store: store.clone(),
+                store: memory.map(|memory| memory.store.clone()),
                 published: published.get(index).map(Arc::clone).unwrap_or_default(),
                 admissions: Arc::clone(&admissions),
                 entry: roll.entry(CoreId(index as u16)),
@@ -207,27 +213,6 @@ impl Node {
         all_listen(config, public, &started)?;
         lifecycle.set_ready();
         Ok((control, cores))
-    }
-}
-
-fn control_options(
-    config: &Config,
-    public: SocketAddr,
-    streams: StreamOptions,
-    api: Live<ApiAccess>,
-    fail: FailPoints,
-) -> ControlOptions {
-    ControlOptions {
-        internal: config.listen.internal,
-        pages: config.routes.pages,
-        stop_max: config.shutdown.timeout,
-        version: env!("CARGO_PKG_VERSION"),
-        streams,
-        name: node_name(public),
-        api,
-        api_external: config.http_api.external,
-        hooks: hooks::hook_options(config),
-        fail,
     }
 }
 
@@ -273,32 +258,6 @@ fn api_access(config: &Config) -> ApiAccess {
     let api = &config.http_api;
     let error_mode = if api.error_mode.is_empty() { ErrorMode::Body } else { ErrorMode::Transport };
     ApiAccess { key: api.key.expose().to_owned(), insecure: api.insecure, error_mode }
-}
-
-/// Durable history, if it is configured.
-fn open_store(
-    config: &Config,
-    mailboxes: &[Mailbox<Mail>],
-    fail: &FailPoints,
-) -> Result<Option<(Store, StoreThread)>, Fatal> {
-    if config.store.path.is_empty() {
-        return Ok(None);
-    }
-    let mailboxes = mailboxes.to_vec();
-    let deliver = move |fate: Fate| {
-        let Some(mailbox) = mailboxes.get(fate.ticket().core.index()) else { return };
-        let mut letter = Mail::Fate(fate);
-        for _ in 0..FATE_ATTEMPT_COUNT_MAX {
-            match mailbox.post(letter) {
-                Ok(()) => return,
-                // A core that is behind catches up; one that has ended never does.
-                Err(returned) => letter = returned,
-            }
-            std::thread::yield_now();
-        }
-    };
-    let options = StoreOptions { fail: fail.clone(), ..StoreOptions::new(&config.store.path) };
-    Store::open(options, deliver).map(Some).map_err(Fatal::Store)
 }
 
 /// What a test wants to fail; nothing in a build that is given to anybody.
@@ -349,23 +308,58 @@ fn shard_options(
     }
 }
 
-fn stream_options(
+/// What the cores start with.
+fn settings(config: &Config, memory: Option<&Memory>) -> Result<Settings, Fatal> {
+    let mut settings = config.settings()?;
+    if let Some(memory) = memory {
+        let revocations = Arc::new(memory.remembered.revocations.clone());
+        settings.auth = Arc::new(Auth { revocations, ..Auth::clone(&settings.auth) });
+    }
+    Ok(settings)
+}
+
+fn control_options(
     config: &Config,
-    admissions: &Arc<Admissions>,
-    origins: &Live<OriginPolicy>,
-) -> StreamOptions {
-    let (hooks, user) = (config.hooks.told(), config.client.user_id_http_header.to_ascii_lowercase());
-    let kept = hooks.headers.into_iter().chain((!user.is_empty()).then(|| Box::from(user)));
+    public: SocketAddr,
+    dials: &Dials,
+    room: StreamRoom<'_>,
+    fail: FailPoints,
+) -> ControlOptions {
+    ControlOptions {
+        internal: config.listen.internal,
+        pages: config.routes.pages,
+        stop_max: config.shutdown.timeout,
+        version: env!("CARGO_PKG_VERSION"),
+        streams: stream_options(config, dials, room),
+        name: node_name(public),
+        api: dials.access.clone(),
+        api_external: config.http_api.external,
+        hooks: dials.hooks.clone(),
+        fail,
+    }
+}
+
+/// What streams share with sockets.
+#[derive(Clone, Copy)]
+struct StreamRoom<'a> {
+    admissions: &'a Arc<Admissions>,
+    tallies: &'a Arc<Tallies>,
+    /// Connections that the descriptors of this process allow.
+    room: u32,
+}
+
+fn stream_options(config: &Config, dials: &Dials, room: StreamRoom<'_>) -> StreamOptions {
     let transports = &config.transports;
     StreamOptions {
         http_stream: transports.http_stream,
         sse: transports.sse,
         uni_http_stream: transports.uni_http_stream,
         uni_sse: transports.uni_sse,
-        count_max: STREAM_COUNT_MAX,
-        origins: origins.clone(),
-        headers: kept.collect(),
-        places: Arc::<Admissions>::clone(admissions),
+        count_max: room.room,
+        origins: dials.origins.clone(),
+        headers: dials.headers.clone(),
+        places: Arc::<Admissions>::clone(room.admissions),
+        tallies: Arc::clone(room.tallies),
     }
 }
 
@@ -416,5 +410,3 @@ const API_CLOSED: &str = "ringway: nobody can call the server API: set http_api.
 const HANDOVER_COUNT_MAX: usize = 1024;
 /// Memos of the cores on their way to the control plane; beyond, cores keep them.
 const MEMO_COUNT_MAX: usize = 16 * 1024;
-/// Times that the store offers a fate to a core whose mailbox is full: seconds on any machine.
-const FATE_ATTEMPT_COUNT_MAX: u32 = 10_000_000;

@@ -70,7 +70,14 @@ figures! {
     slow_disconnects Counter "Clients closed because their queue was full.";
     broken Counter "Connections that the network ended without a close handshake.";
     tokens_refused Counter "Tokens that were refused.";
-    commands_paced Counter "Commands refused because they came too fast.";
+    commands_paced Counter "Commands beyond a command rate, refused with 111.";
+    limited_bytes Counter "Clients beyond a byte rate, closed with 3013.";
+    limited_connections Counter "Sockets beyond client.connection_limit, refused with 503.";
+    limited_addresses Counter "Sockets beyond client.address_connection_limit, refused with 503.";
+    limited_arrivals Counter "Upgrades beyond client.connection_rate_limit, refused with 503.";
+    limited_users Counter "Clients beyond client.user_connection_limit, closed with 3504.";
+    limited_channels Counter "Subscriptions beyond client.channel_limit, refused with 106 or 3505.";
+    limited_publications Counter "Publications beyond the publish_rate of their channel, refused with 111.";
     requests_expired Counter "Requests to other cores or back ends without an answer in time.";
     gaps Counter "Times that subscribers of a channel were told that they have missed something.";
     store_failures Counter "Orders to the durable store that failed.";

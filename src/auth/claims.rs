@@ -169,6 +169,10 @@ impl TokenName {
         Self::hash("token", token)
     }
 
+    pub(super) const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn hash(kind: &str, text: &str) -> Self {
         let mut hash = Sha256::new();
         hash.update(kind);

@@ -7,6 +7,7 @@ use super::claims::{TokenId, TokenName};
 use super::error::TokenError;
 use crate::limits::REVOCATION_COUNT_MAX;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -51,6 +52,35 @@ pub enum Change {
     UnblockUser {
         user: Box<str>,
     },
+}
+
+impl Change {
+    /// Names what the act is about: a later act on the same takes its place.
+    pub fn subject(&self) -> [u8; 32] {
+        let (kind, who, channel): (u8, &[u8], &str) = match self {
+            Self::RevokeToken { name, .. } => (b't', name.bytes(), ""),
+            Self::RevokeUser { user, channel, .. } => {
+                (b'u', user.as_bytes(), channel.as_deref().unwrap_or_default())
+            }
+            Self::BlockUser { user, .. } | Self::UnblockUser { user } => (b'b', user.as_bytes(), ""),
+        };
+        let mut hash = Sha256::new();
+        hash.update([kind]);
+        hash.update((who.len() as u64).to_be_bytes());
+        hash.update(who);
+        hash.update(channel);
+        hash.finalize().into()
+    }
+
+    /// Whether it does not matter any more.
+    pub fn is_over(&self, now_unix_s: u64) -> bool {
+        match self {
+            Self::RevokeToken { until, .. }
+            | Self::RevokeUser { until, .. }
+            | Self::BlockUser { until, .. } => !in_force(*until, now_unix_s),
+            Self::UnblockUser { .. } => true,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -144,6 +174,25 @@ impl Revocations {
         let blocked =
             self.blocked.iter().map(|(user, until)| Change::BlockUser { user: user.clone(), until: *until });
         tokens.chain(cuts).chain(blocked)
+    }
+
+    /// The one act that what is in force after `change`, about its subject, comes to. None: nothing is.
+    pub fn kept(&self, change: &Change) -> Option<Change> {
+        match change {
+            Change::RevokeToken { name, .. } => {
+                let until = *self.tokens.get(name)?;
+                Some(Change::RevokeToken { name: *name, until })
+            }
+            Change::RevokeUser { user, channel, .. } => {
+                let cut = self.issued_before.get(user)?.get(channel.as_deref().unwrap_or_default())?;
+                let (user, channel) = (user.clone(), channel.clone());
+                Some(Change::RevokeUser { user, channel, before: cut.before, until: cut.until })
+            }
+            Change::BlockUser { user, .. } | Change::UnblockUser { user } => {
+                let until = *self.blocked.get(user)?;
+                Some(Change::BlockUser { user: user.clone(), until })
+            }
+        }
     }
 
     /// How many acts are kept.

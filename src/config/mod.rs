@@ -131,13 +131,7 @@ impl Config {
     /// Options whose new value needs another start.
     pub fn restarts(&self, new: &Self) -> Vec<&'static str> {
         let options = self.differing(new).filter(|entry| entry.change == Change::Restart);
-        let mut keys: Vec<&'static str> = options.map(|entry| entry.key).collect();
-        let (ours, theirs) = (&self.hooks, &new.hooks);
-        keys.extend((ours.proxies != theirs.proxies).then_some(table::hooks::PROXIES.key));
-        keys.extend(
-            (ours.rpc_namespaces != theirs.rpc_namespaces).then_some(table::hooks::RPC_NAMESPACES.key),
-        );
-        keys
+        options.map(|entry| entry.key).collect()
     }
 
     /// Options and items of lists whose value differs.
@@ -165,8 +159,6 @@ impl Config {
             let carried = entry.field.carry(&mut running, &mut self, &cores);
             carried.map_err(|unfit| vec![format!("`{}` must be {}", entry.key, unfit.0)])?;
         }
-        // Their back ends are made at the start.
-        self.hooks = running.hooks.clone();
         let broken = relations::relations(&self);
         let waits = |broken: relations::Broken| {
             format!("`{}` must be {}, as long as the node is not started again", broken.key, broken.relation)

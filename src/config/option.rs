@@ -4,6 +4,7 @@
 use super::Mode;
 use super::value::{Field, Shape};
 use crate::auth::Secret;
+use crate::limits::RATE_COUNT_CEILING;
 use std::fmt;
 use std::time::Duration;
 
@@ -129,7 +130,18 @@ pub(super) const fn count<C>(
     place: fn(&mut C) -> &mut u32,
     doc: &'static str,
 ) -> Entry<C> {
-    entry(key, Field::Count { place, default, range, unit }, doc)
+    entry(key, Field::Count { place, default, development: default, range, unit }, doc)
+}
+
+/// So many a second. None in development, where whoever measures something is at home.
+pub(super) const fn rate<C>(
+    key: &'static str,
+    unit: &'static str,
+    default: u32,
+    place: fn(&mut C) -> &mut u32,
+    doc: &'static str,
+) -> Entry<C> {
+    entry(key, Field::Count { place, default, development: 0, range: [0, RATE_COUNT_CEILING], unit }, doc)
 }
 
 /// Free text; `check` says what is wrong with it.

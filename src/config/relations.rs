@@ -162,8 +162,7 @@ fn of_clients(config: &Config) -> Vec<Broken> {
     // A message that a full bucket does not cover could never be sent.
     let message = config.websocket.message_size_limit;
     for (name, limit, burst) in [bursts[1], bursts[3]] {
-        let most = if burst == 0 { limit } else { burst };
-        if limit > 0 && most < message {
+        if limit > 0 && burst > 0 && burst < message {
             let (limit, burst) = (format!("client.{name}_limit"), format!("client.{name}_burst"));
             broken.push(Broken::new(
                 &burst,

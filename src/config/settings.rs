@@ -21,8 +21,11 @@ impl Config {
         let refused = |problem: String| Fatal::Config { file: None, problems: vec![problem] };
         let origins = OriginPolicy::new(&client.allowed_origins)
             .map_err(|error| refused(format!("client.allowed_origins: {error}")))?;
-        let rate = client.connection_rate_limit.div_ceil(self.cores.len().max(1) as u32);
+        let rate = client.connection_rate_limit;
         let rates = &client.rates;
+        // Who comes back subscribes to all channels at once, and may ask something about each.
+        let (commands_min, bytes_min) =
+            (client.channel_limit.saturating_mul(2), websocket.message_size_limit);
         Ok(Settings {
             auth: Arc::new(self.auth()?),
             namespaces: Arc::new(channel.compile().map_err(refused)?),
@@ -57,10 +60,14 @@ impl Config {
                 position_check: client.channel_position_check_delay,
             },
             quotas: Quotas {
-                connection_commands: quota(rates.command_rate_limit, rates.command_rate_burst),
-                connection_bytes: quota(rates.byte_rate_limit, rates.byte_rate_burst),
-                user_commands: quota(rates.user_command_rate_limit, rates.user_command_rate_burst),
-                user_bytes: quota(rates.user_byte_rate_limit, rates.user_byte_rate_burst),
+                connection_commands: quota(rates.command_rate_limit, rates.command_rate_burst, commands_min),
+                connection_bytes: quota(rates.byte_rate_limit, rates.byte_rate_burst, bytes_min),
+                user_commands: quota(
+                    rates.user_command_rate_limit,
+                    rates.user_command_rate_burst,
+                    commands_min,
+                ),
+                user_bytes: quota(rates.user_byte_rate_limit, rates.user_byte_rate_burst, bytes_min),
             },
             include_server_time: client.connect_include_server_time,
             rpc_ping: self.rpc.ping,
@@ -166,7 +173,7 @@ fn some(text: &str) -> Option<Box<str>> {
     (!text.is_empty()).then(|| Box::from(text))
 }
 
-/// A burst that nobody set is one second's worth.
-fn quota(per_second: u32, burst: u32) -> Quota {
-    Quota { per_second, burst: if burst == 0 { per_second } else { burst } }
+/// A burst that nobody set is one second's worth, and at least so much.
+fn quota(per_second: u32, burst: u32, min: u32) -> Quota {
+    Quota { per_second, burst: if burst == 0 { per_second.max(min) } else { burst } }
 }

@@ -34,6 +34,7 @@ pub enum Field<C: 'static = Config> {
     Count {
         place: fn(&mut C) -> &mut u32,
         default: u32,
+        development: u32,
         range: [u32; 2],
         unit: &'static str,
     },
@@ -117,7 +118,9 @@ impl<C> Field<C> {
                 *place(config) = if development { open } else { production };
             }
             Self::Duration { place, default_ms, .. } => *place(config) = Duration::from_millis(default_ms),
-            Self::Count { place, default, .. } => *place(config) = default,
+            Self::Count { place, default, development: open, .. } => {
+                *place(config) = if development { open } else { default };
+            }
             Self::Address { place, production, development: local } => {
                 *place(config) = if development { local } else { production };
             }

@@ -134,7 +134,8 @@ impl Server {
         };
         self.traffic.served.fetch_add(1, Ordering::Relaxed);
         let slot: Ticket = Box::new(slot);
-        let tenure = Arc::new(Tenure::new(slot));
+        let address = stream.peer_addr().ok().map(|peer| peer.ip());
+        let tenure = Arc::new(Tenure::new(slot, address));
         let serving = Serving {
             site: Arc::clone(&self.site),
             bounds: self.bounds,

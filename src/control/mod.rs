@@ -14,6 +14,7 @@ mod inlet;
 mod internal;
 pub mod jwks;
 mod key_desk;
+mod ledger;
 mod lifecycle;
 mod live;
 mod live_settings;
@@ -33,12 +34,15 @@ mod unwinding;
 pub use api::{ApiAccess, ErrorMode};
 pub use cores::{Cores, MemoInbox};
 pub use handover::Handover;
-pub use hooks::{BackendOptions, EventOptions, Fallback, HookOptions, Rules, Transform, TransformTo};
+pub use hooks::{
+    BackendOptions, EventOptions, Fallback, HookOptions, HookPlan, Rules, Transform, TransformTo,
+};
+pub use ledger::{Ledger, Receipts, Remembered};
 pub use lifecycle::{Lifecycle, Phase};
 pub use live::Live;
 pub use live_settings::LiveSettings;
 pub use reload::{Reload, Report};
-pub use streams::{Places, StreamOptions};
+pub use streams::{Full, Places, StreamOptions};
 
 use crate::failpoint::FailPoints;
 use crate::stats::Published;
@@ -84,7 +88,8 @@ pub struct ControlOptions {
     pub api: Live<ApiAccess>,
     /// Serves the server API on the public port, too.
     pub api_external: bool,
-    pub hooks: HookOptions,
+    /// Followed while the node runs.
+    pub hooks: HookPlan,
     /// What shall fail, in tests.
     pub fail: FailPoints,
 }
@@ -110,6 +115,8 @@ pub struct Line {
     pub live: Arc<LiveSettings>,
     /// None: there is no file that could be read again.
     pub reload: Option<Arc<Reload>>,
+    /// None: what is revoked is known until the process ends.
+    pub ledger: Option<Arc<Ledger>>,
 }
 
 #[derive(Debug, Error)]
@@ -193,14 +200,9 @@ fn assemble(
     let listener = internal::bind(address).map_err(bind)?;
     let internal = listener.local_addr().map_err(bind)?;
     let traffic = Arc::new(Traffic::new(bounds));
-    let streams = Streams::new(
-        options.streams,
-        Arc::clone(&line.cores),
-        view.published.clone(),
-        Arc::clone(&lifecycle),
-    );
+    let streams = Streams::new(options.streams, &line, view.published.clone(), Arc::clone(&lifecycle));
     let client = Client::new(&Roots::System)?;
-    let hooks = Hooks::new(options.hooks, &client, Arc::clone(&line.cores));
+    let hooks = Hooks::new(&options.hooks, &client, Arc::clone(&line.cores));
     let key_desk = KeyDesk::new(client, Arc::clone(&line.cores), Arc::clone(&line.live));
     let metrics = Metrics::new(view.clone(), options.version, Arc::clone(&traffic))
         .with(streams.figures())
@@ -269,7 +271,7 @@ struct Plane {
 
 impl Plane {
     fn run(
-        mut self,
+        self,
         runtime: &Runtime,
         mut follow: watch::Receiver<Phase>,
         stop: impl FnOnce() + Send + 'static,
@@ -294,9 +296,7 @@ impl Plane {
             self.cores.take_rest(&self.memos, &desks);
             drop(desks);
             let told = async {
-                if let Some(telling) = telling {
-                    let _ = telling.await;
-                }
+                let _ = telling.await;
             };
             let finish = async {
                 tokio::join!(self.public.finish(), self.streams.finish(), self.internal.finish(), told)

@@ -4,6 +4,7 @@
 //! its response is the last one.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -11,7 +12,11 @@ use tokio::sync::watch;
 pub(super) type Ticket = Box<dyn Any + Send>;
 
 /// Attached to every request of the connection.
-pub(super) struct Tenure(Mutex<Held>);
+pub(super) struct Tenure {
+    /// Of the peer.
+    address: Option<IpAddr>,
+    held: Mutex<Held>,
+}
 
 struct Held {
     ticket: Option<Ticket>,
@@ -20,8 +25,12 @@ struct Held {
 }
 
 impl Tenure {
-    pub(super) fn new(ticket: Ticket) -> Self {
-        Self(Mutex::new(Held { ticket: Some(ticket), open: None }))
+    pub(super) fn new(ticket: Ticket, address: Option<IpAddr>) -> Self {
+        Self { address, held: Mutex::new(Held { ticket: Some(ticket), open: None }) }
+    }
+
+    pub(super) const fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Exchanges the ticket: the slot that the connection had is free for others.
@@ -44,6 +53,6 @@ impl Tenure {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,9 @@
 //! How many connections the node takes, counted over all cores.
 
 use super::addresses::Addresses;
-use crate::control::Places;
+use crate::control::{Full, Places};
 use crate::shard::Admission;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 #[derive(Debug)]
@@ -46,18 +47,27 @@ impl Admissions {
 
 /// Streams are connections too, but nobody is refused by one of them: beyond the limit there is no surplus.
 impl Places for Admissions {
-    fn enter(&self) -> bool {
+    fn enter(&self, address: Option<IpAddr>) -> Result<Option<IpAddr>, Full> {
         match Admissions::enter(self) {
-            Some(Admission::Welcome) => true,
+            Some(Admission::Welcome) => {}
             Some(Admission::Surplus) => {
                 Admissions::leave(self);
-                false
+                return Err(Full::Node);
             }
-            None => false,
+            None => return Err(Full::Node),
         }
+        let address = address.filter(|_| self.addresses.is_on());
+        if address.is_some_and(|address| !self.addresses.enter(address)) {
+            Places::leave(self, address);
+            return Err(Full::Address);
+        }
+        Ok(address)
     }
 
-    fn leave(&self) {
+    fn leave(&self, address: Option<IpAddr>) {
+        if let Some(address) = address {
+            self.addresses.leave(address);
+        }
         Admissions::leave(self);
     }
 }
@@ -77,6 +87,21 @@ mod tests {
         admissions.leave();
         admissions.leave();
         assert_eq!(admissions.enter(), Some(Admission::Welcome));
+    }
+
+    #[test]
+    fn a_stream_takes_a_place_of_the_node_and_one_of_its_address() {
+        let admissions = Admissions::new(2, 4);
+        let [one, other] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse().ok());
+        assert_eq!(Places::enter(&admissions, one), Ok(None), "nothing is counted without a limit");
+        admissions.addresses.set_limit(1);
+        assert_eq!(Places::enter(&admissions, one), Ok(one));
+        assert_eq!(Places::enter(&admissions, other), Err(Full::Node));
+        Places::leave(&admissions, None);
+        assert_eq!(Places::enter(&admissions, one), Err(Full::Address));
+        assert_eq!(Places::enter(&admissions, other), Ok(other));
+        Places::leave(&admissions, one);
+        assert_eq!(Places::enter(&admissions, one), Ok(one));
     }
 
     #[test]

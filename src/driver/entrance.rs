@@ -39,9 +39,11 @@ impl Entrance {
             shard.stats().accept_drops += 1;
             return None;
         };
+        shard.stats().limited_connections += u64::from(admission == Admission::Surplus);
         let counted = &self.admissions.addresses;
         let address = if counted.is_on() { socket::peer(socket) } else { None };
         let is_one_too_many = address.is_some_and(|address| !counted.enter(address));
+        shard.stats().limited_addresses += u64::from(is_one_too_many);
         let admission = if is_one_too_many { Admission::Surplus } else { admission };
         let id = shard.open(now, admission);
         if let Some(address) = address {

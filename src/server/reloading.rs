@@ -2,9 +2,10 @@
 //!
 //! Invariant: what is in force has been checked as a whole, together with the options that wait for the next start.
 
+use super::hooks::hook_options;
 use crate::cli;
 use crate::config::{Config, Flag};
-use crate::control::{ApiAccess, Live, LiveSettings, Report};
+use crate::control::{ApiAccess, HookPlan, Live, LiveSettings, Report};
 use crate::driver::Admissions;
 use crate::fatal::Fatal;
 use crate::http::OriginPolicy;
@@ -28,8 +29,40 @@ pub(super) struct Reloading {
     pub admissions: Arc<Admissions>,
     /// Connections that the descriptors of this process allow.
     pub room: u32,
+    pub dials: Dials,
+}
+
+/// What a reload changes beside the settings of the cores.
+pub(super) struct Dials {
     pub access: Live<ApiAccess>,
     pub origins: Live<OriginPolicy>,
+    /// Request headers of streams that are kept.
+    pub headers: Live<Vec<Box<str>>>,
+    pub hooks: HookPlan,
+}
+
+impl Dials {
+    pub(super) fn new(config: &Config, settings: &Settings) -> Self {
+        Self {
+            access: Live::new(super::api_access(config)),
+            origins: Live::new(settings.origins.clone()),
+            headers: Live::new(kept_headers(config)),
+            hooks: HookPlan::new(hook_options(config)),
+        }
+    }
+
+    fn set(&self, config: &Config, settings: &Settings) {
+        self.origins.set(settings.origins.clone());
+        self.access.set(super::api_access(config));
+        self.headers.set(kept_headers(config));
+        self.hooks.change(hook_options(config));
+    }
+}
+
+/// Request headers of streams that somebody wants to see, in lower case.
+fn kept_headers(config: &Config) -> Vec<Box<str>> {
+    let (hooks, user) = (config.hooks.told(), config.client.user_id_http_header.to_ascii_lowercase());
+    hooks.headers.into_iter().chain((!user.is_empty()).then(|| Box::from(user))).collect()
 }
 
 impl Reloading {
@@ -41,8 +74,8 @@ impl Reloading {
         let pending = running.restarts(&new);
         let new = new.keeping(&running)?;
         let settings = new.settings().map_err(lines)?;
-        self.origins.set(settings.origins.clone());
-        self.access.set(super::api_access(&new));
+        // Before the cores hear of it, so that whoever they ask is there.
+        self.dials.set(&new, &settings);
         self.live.change(|current| {
             let auth = Arc::new(settings.auth.succeeding(&current.auth));
             *current = Settings { auth, ..settings };

@@ -16,10 +16,14 @@ use crate::shard::ask::Event;
 use std::sync::Arc;
 
 impl Shard {
-    pub(super) fn asked(&mut self, request: RequestId, answer: Answer) {
-        let Some(request) = self.close_request(request) else {
+    pub(super) fn asked(&mut self, id: RequestId, answer: Answer) {
+        let Some(request) = self.requests.close(id) else {
             return;
         };
+        if let Kind::PublishHook { .. } = request.kind {
+            return self.publication_decided(id, request, answer);
+        }
+        self.settle_request(&request);
         let Asker::Client { conn, command } = request.asker else {
             return;
         };
@@ -31,11 +35,9 @@ impl Shard {
             Kind::Refresh => self.refresh_answered(conn, answer),
             Kind::SubRefresh { channel } => self.sub_refresh_answered(conn, &channel, answer),
             Kind::Subscribe { channel } => self.subscribe_answered(conn, &channel, answer),
-            Kind::PublishHook { channel, publish } => {
-                self.publish_answered(conn, command, &channel, *publish, answer);
-            }
             Kind::Rpc => self.rpc_answered(conn, command, answer),
             Kind::Keys
+            | Kind::PublishHook { .. }
             | Kind::Link { .. }
             | Kind::Recover { .. }
             | Kind::Publish
@@ -47,7 +49,7 @@ impl Shard {
         }
     }
 
-    fn publish_answered(
+    pub(super) fn publish_answered(
         &mut self,
         id: ConnId,
         command: u32,
@@ -94,9 +96,12 @@ impl Shard {
     }
 
     /// No answer in time: whether it was done is not known, and the error says that trying again is right.
-    pub(super) fn expired(&mut self, request: Request) {
-        self.settle_request(&request);
+    pub(super) fn expired(&mut self, id: RequestId, request: Request) {
         self.stats.requests_expired += 1;
+        if let Kind::PublishHook { .. } = request.kind {
+            return self.publication_decided(id, request, Answer::Failed);
+        }
+        self.settle_request(&request);
         match (request.kind, request.asker) {
             (Kind::Link { channel }, _) => self.link_expired(&channel),
             (Kind::Recover { channel }, Asker::Client { conn, .. }) => {

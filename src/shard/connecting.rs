@@ -220,6 +220,7 @@ impl Shard {
     ) -> Result<(), Refused> {
         let subs = self.subscriptions_of(&credentials, &connecting)?;
         if subs.len() > self.settings.limits.channels_per_client_max as usize {
+            self.stats.limited_channels += 1;
             return Err(Disconnect::ChannelLimit.into());
         }
         self.identify(id, &credentials, &connecting.presented)?;
@@ -313,6 +314,7 @@ impl Shard {
         let limit = self.settings.limits.connections_per_user_max;
         let is_counted = limit > 0 && !user.is_empty();
         if is_counted && !self.options.tallies.enter(user, limit) {
+            self.stats.limited_users += 1;
             return Err(Disconnect::ConnectionLimit.into());
         }
         let app = self.apps.share(&app.name, &app.version);

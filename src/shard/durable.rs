@@ -140,6 +140,7 @@ impl Shard {
             }
         }
         if policy.publish_rate > 0 && !self.rates.admit(name, policy.publish_rate, self.now) {
+            self.stats.limited_publications += 1;
             return self.reply_to(from, request, Reply::Failed(Failure::TooManyRequests));
         }
         let time_ms = self.unix_ms();
@@ -333,6 +334,10 @@ fn ticketed(order: Order, ticket: Ticket) -> Order {
         Order::Append { channel, epoch, publication, keep, idempotency, version, .. } => {
             Order::Append { ticket, channel, epoch, publication, keep, idempotency, version }
         }
-        Order::Load { .. } | Order::Remove { .. } | Order::Cursor { .. } | Order::Expire { .. } => order,
+        Order::Load { .. }
+        | Order::Remove { .. }
+        | Order::Cursor { .. }
+        | Order::Note { .. }
+        | Order::Expire { .. } => order,
     }
 }

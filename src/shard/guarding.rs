@@ -4,7 +4,7 @@
 //! owned is free, and `mend` has found everybody else in order before the next piece of work begins.
 //! What was under way is read from `underway`: work that leaves something half done says so there, and takes it back.
 
-use super::mail::Mail;
+use super::mail::{Mail, RequestId};
 use super::requests::{Asker, Kind, Request};
 use super::{Output, Shard};
 use crate::conn::{Conn, Phase};
@@ -53,9 +53,9 @@ impl Shard {
     }
 
     /// Work about one request of this core, which costs whoever asked.
-    pub(super) fn attempt_request(&mut self, work: Work, request: Request) {
+    pub(super) fn attempt_request(&mut self, work: Work, id: RequestId, request: Request) {
         let (asker, channel) = (request.asker, channel_of(&request.kind));
-        if !self.attempt(work, |shard| shard.expired(request)) {
+        if !self.attempt(work, |shard| shard.expired(id, request)) {
             self.lose_asker(asker, channel);
         }
     }

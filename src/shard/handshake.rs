@@ -131,8 +131,11 @@ impl Shard {
     /// Refuses what is too much, before it costs anything. Who is refused anyway takes no part of the rate.
     fn admit(&mut self, id: ConnId) -> Result<(), Refusal> {
         let is_surplus = self.is_draining || self.conns.get(id).is_none_or(|conn| conn.is_surplus);
-        let now = self.now;
-        if is_surplus || !self.handshakes.as_mut().is_none_or(|rate| rate.admit(now)) {
+        if is_surplus {
+            return Err(Refusal::Overloaded { retry_after_s: RETRY_AFTER_S });
+        }
+        if !self.options.tallies.admit(self.settings.limits.handshake_rate, self.now) {
+            self.stats.limited_arrivals += 1;
             return Err(Refusal::Overloaded { retry_after_s: RETRY_AFTER_S });
         }
         Ok(())

@@ -58,6 +58,7 @@ mod tallies;
 mod targeting;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod welcome;
 mod wheel;
 
@@ -90,7 +91,7 @@ use joining::Joins;
 use letters::Letters;
 use pacing::Paces;
 use random::Random;
-use rate::{Rate, Rates};
+use rate::Rates;
 use requests::Requests;
 use results::Results;
 use revoking::Revoking;
@@ -98,6 +99,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use stream::StreamId;
 use sweeping::Sweeps;
+use turns::Turns;
 use wheel::Wheel;
 
 pub struct Shard {
@@ -112,9 +114,10 @@ pub struct Shard {
     nodes: Nodes,
     pool: Pool,
     requests: Requests,
+    /// Of publications that back ends decide about.
+    turns: Turns,
     letters: Letters,
     random: Random,
-    handshakes: Option<Rate>,
     gathering: Gathering,
     cork: Cork,
     /// Slots with something to send or to finish.
@@ -194,9 +197,9 @@ impl Shard {
             nodes: Nodes::default(),
             pool: Pool::new(),
             requests: Requests::default(),
+            turns: Turns::default(),
             letters: Letters::new(options.core_count, options.mail_count_max),
             random: Random::new(options.seed),
-            handshakes: settings.limits.handshake_rate.map(|per_second| Rate::new(per_second, now)),
             gathering: Gathering::default(),
             cork: Cork::default(),
             dirty: Vec::new(),
@@ -235,10 +238,6 @@ impl Shard {
     /// From here on these hold.
     fn adopt(&mut self, settings: Arc<Settings>) {
         self.read.message_bytes_max = settings.limits.message_bytes_max;
-        if self.settings.limits.handshake_rate != settings.limits.handshake_rate {
-            self.handshakes =
-                settings.limits.handshake_rate.map(|per_second| Rate::new(per_second, self.now));
-        }
         if !Arc::ptr_eq(&self.settings.auth.revocations, &settings.auth.revocations) {
             self.revoking.begin();
         }
@@ -301,8 +300,8 @@ impl Shard {
             }
         }
         self.fired = fired;
-        while let Some(request) = self.requests.expire(now) {
-            self.attempt_request(Work::Deadline, request);
+        while let Some((id, request)) = self.requests.expire(now) {
+            self.attempt_request(Work::Deadline, id, request);
         }
         self.expire();
         self.sweep();

@@ -51,6 +51,7 @@ impl Shard {
             return Ok(known);
         }
         if policy.publish_rate > 0 && !self.rates.admit(name, policy.publish_rate, self.now) {
+            self.stats.limited_publications += 1;
             return Err(Failure::TooManyRequests);
         }
         self.stats.publications += 1;

@@ -33,7 +33,11 @@ impl Shard {
                 let pace = self.paces.of(&session.user, now);
                 quotas.user_bytes.admit(&mut pace.bytes, cost, now)
             });
-        if is_admitted { Ok(()) } else { Err(Disconnect::TooManyRequests) }
+        if is_admitted {
+            return Ok(());
+        }
+        self.stats.limited_bytes += 1;
+        Err(Disconnect::TooManyRequests)
     }
 
     /// Counts a command. False: it is answered with an error instead of being served.
@@ -61,6 +65,10 @@ impl Paces {
         if self.by_user.len() >= USER_COUNT_KEPT {
             let now = now.as_nanos();
             self.by_user.retain(|_, pace| pace.commands > now || pace.bytes > now);
+        }
+        // The name is copied for a new one alone.
+        if !self.by_user.contains_key(user) {
+            self.by_user.insert(Box::from(user), Pace::default());
         }
         self.by_user.entry(Box::from(user)).or_default()
     }

@@ -88,6 +88,7 @@ impl Shard {
         let (data, is_json) = (publish.data.clone(), publish.is_json);
         let kind = Kind::PublishHook { channel: Arc::clone(&channel), publish: Box::new(publish) };
         let request = self.open_request(Asker::Client { conn: id, command }, kind)?;
+        self.turns.join(id, Arc::clone(&channel), request);
         self.ask_control(request, Ask::Publish { who, hook: Box::from(hook), channel, data, is_json });
         Ok(())
     }

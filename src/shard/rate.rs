@@ -20,10 +20,17 @@ impl Rate {
         Self { per_second: u64::from(per_second), level: u64::from(per_second) * TOKEN, filled: now }
     }
 
+    /// Another rate begins with a full bucket.
+    pub fn set(&mut self, per_second: u32, now: Moment) {
+        if self.per_second != u64::from(per_second) {
+            *self = Self::new(per_second, now);
+        }
+    }
+
     /// Takes a token if there is one.
     pub fn admit(&mut self, now: Moment) -> bool {
         let elapsed = now.since(self.filled).as_nanos().min(u128::from(TOKEN)) as u64;
-        self.filled = now;
+        self.filled = self.filled.max(now);
         self.level = (self.level + elapsed * self.per_second).min(self.per_second * TOKEN);
         let admitted = self.level >= TOKEN;
         if admitted {
@@ -46,9 +53,7 @@ impl Rates {
             self.by_name.retain(|_, rate| now.since(rate.filled) < Duration::from_secs(1));
         }
         let rate = self.by_name.entry(Arc::clone(name)).or_insert_with(|| Rate::new(per_second, now));
-        if rate.per_second != u64::from(per_second) {
-            *rate = Rate::new(per_second, now);
-        }
+        rate.set(per_second, now);
         rate.admit(now)
     }
 }

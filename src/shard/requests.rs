@@ -116,14 +116,15 @@ impl Requests {
     }
 
     /// Takes one request whose deadline has passed.
-    pub fn expire(&mut self, now: Moment) -> Option<Request> {
+    pub fn expire(&mut self, now: Moment) -> Option<(RequestId, Request)> {
         let due = self.deadline()?;
         if due > now {
             return None;
         }
+        let id = RequestId(self.first);
         let (_, request) = self.waiting.front_mut()?.take()?;
         self.trim();
-        Some(request)
+        Some((id, request))
     }
 
     pub fn deadline(&self) -> Option<Moment> {
@@ -172,7 +173,7 @@ mod tests {
         requests.open(Moment::from_millis(5), request(1));
         let late = requests.open(Moment::from_millis(9), request(2));
         assert!(requests.expire(Moment::from_millis(4)).is_none());
-        assert_eq!(requests.expire(Moment::from_millis(5)).map(command), Some(1));
+        assert_eq!(requests.expire(Moment::from_millis(5)).map(|(_, request)| command(request)), Some(1));
         assert_eq!(requests.deadline(), Some(Moment::from_millis(9)));
         assert!(requests.get_mut(late).is_some());
     }

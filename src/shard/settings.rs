@@ -63,7 +63,7 @@ pub struct Access {
 pub struct Limits {
     /// Of one user on this node; zero is no limit. Beyond: disconnect 3504.
     pub connections_per_user_max: u32,
-    /// Upgrades a second on this core; beyond: 503.
+    /// Connections a second of this node, streams among them; beyond: 503.
     pub handshake_rate: Option<u32>,
     pub channels_per_client_max: u32,
     pub message_bytes_max: u32,

@@ -96,6 +96,7 @@ impl Shard {
             return Err(Reject::AlreadySubscribed.into());
         }
         if count >= channels_max {
+            self.stats.limited_channels += 1;
             return Err(Reject::LimitExceeded.into());
         }
         Ok(())

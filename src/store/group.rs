@@ -4,8 +4,8 @@
 //! card is read once and written once a group.
 
 use super::fault::StoreError;
-use super::keys::{StreamNumber, Table};
-use super::order::{Fate, Idempotency, Keep, Order, Ticket, Version};
+use super::keys::{self, StreamNumber, Table};
+use super::order::{Fate, Idempotency, Keep, Note, Order, Ticket, Version};
 use super::record::{self, Card, Key, Refuse, Sheet};
 use super::shelf::{Changes, Shelf};
 use crate::limits;
@@ -106,6 +106,10 @@ impl<'a> Group<'a> {
                 let done = self.cursor(&channel, &user, offset);
                 self.answer(ticket, done);
             }
+            Order::Note { ticket, note } => {
+                let done = self.note(note);
+                self.answer(ticket, done);
+            }
             // Nobody waits; what fails now, the sweep does.
             Order::Expire { channel, up_to_offset } => drop(self.expire(&channel, up_to_offset)),
         }
@@ -132,6 +136,13 @@ impl<'a> Group<'a> {
             Ok(state) => Pending { fate: Fate::Loaded { ticket, state: state.map(Box::new) }, is_written },
             Err(why) => Pending { fate: Fate::Failed { ticket, why }, is_written: false },
         });
+    }
+
+    fn note(&mut self, Note { name, value }: Note) -> Result<(), StoreError> {
+        let key = [keys::NOTE, &name].concat();
+        let sealed = value.map(|value| record::seal(&key, &value)).transpose()?;
+        self.changes.insert((Table::House, key), sealed);
+        Ok(())
     }
 
     fn answer(&mut self, ticket: Ticket, done: Result<(), StoreError>) {

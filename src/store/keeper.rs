@@ -294,7 +294,11 @@ impl Keeper {
 fn needs_commit(group: &Group<'_>, order: &Order) -> bool {
     match order {
         Order::Load { channel, .. } => group.holds(channel),
-        Order::Append { .. } | Order::Remove { .. } | Order::Cursor { .. } | Order::Expire { .. } => false,
+        Order::Append { .. }
+        | Order::Remove { .. }
+        | Order::Cursor { .. }
+        | Order::Note { .. }
+        | Order::Expire { .. } => false,
     }
 }
 

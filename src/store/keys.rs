@@ -16,7 +16,7 @@ pub(super) enum Table {
     Cursors,
     /// Stream to `Refuse`: what of it is to be taken away.
     Refuse,
-    /// `ERA`.
+    /// `ERA`, and notes.
     House,
 }
 
@@ -47,6 +47,9 @@ impl Table {
         }
     }
 }
+
+/// Before the name of a note.
+pub(super) const NOTE: &[u8] = b"note-";
 
 /// Positions from earlier eras are void.
 pub(super) const ERA: &[u8] = b"era";

@@ -24,7 +24,7 @@ mod sweep;
 mod tests;
 
 pub use fault::StoreError;
-pub use order::{ChannelState, Fate, Idempotency, Keep, Order, Remembered, Ticket, Version};
+pub use order::{ChannelState, Fate, Idempotency, Keep, Note, Order, Remembered, Ticket, Version};
 pub use stats::{FIGURES, StoreStats};
 
 use crate::failpoint::FailPoints;
@@ -116,13 +116,14 @@ impl Store {
             published: Arc::clone(&published),
         };
         let shelf = Shelf::open(&options.path, options.commit, options.notice)?;
+        let notes = shelf.notes()?;
         let path = options.path.clone();
         let keeper = Keeper::new(options, shelf, orders, waiting_bytes, published, Box::new(deliver));
         let thread = std::thread::Builder::new()
             .name("ringway-store".to_owned())
             .spawn(move || keeper.run())
             .map_err(|error| StoreError::io(&path, &error))?;
-        Ok((store, StoreThread { queue, thread: Some(thread) }))
+        Ok((store, StoreThread { queue, thread: Some(thread), notes }))
     }
 
     /// Never blocks. Gives the order back when the queue is full or the store has closed: whoever waits for it has to be
@@ -157,9 +158,15 @@ impl Store {
 pub struct StoreThread {
     queue: Sender<Message>,
     thread: Option<JoinHandle<()>>,
+    notes: Vec<Note>,
 }
 
 impl StoreThread {
+    /// What the node had kept for itself, as it was when the store was opened. Gives it once.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
     /// False: the thread had panicked, so the folder was not closed in order. Opening it again mends that.
     pub fn close(mut self) -> bool {
         self.end()

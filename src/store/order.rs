@@ -33,8 +33,18 @@ pub enum Order {
     Remove { ticket: Ticket, channel: Arc<str> },
     /// A user has acknowledged the channel up to here. Goes with the epoch.
     Cursor { ticket: Ticket, channel: Arc<str>, user: Box<str>, offset: u64 },
+    /// Something of the node itself, of no channel.
+    Note { ticket: Ticket, note: Note },
     /// Publications up to here are too old for their owner. Has no answer: what gets lost the sweep finds.
     Expire { channel: Arc<str>, up_to_offset: u64 },
+}
+
+/// What the node keeps under a name. The store reads nothing into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub name: Vec<u8>,
+    /// None: it goes, or, when it was read, it was not what had been written.
+    pub value: Option<Vec<u8>>,
 }
 
 impl Order {
@@ -42,12 +52,15 @@ impl Order {
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Append { publication, .. } => publication.data.len() as u64,
+            Self::Note { note, .. } => note.value.as_ref().map_or(0, Vec::len) as u64,
             Self::Load { .. } | Self::Remove { .. } | Self::Cursor { .. } | Self::Expire { .. } => 0,
         }
     }
 
+    /// Empty: it is about none.
     pub(super) fn channel(&self) -> &str {
         match self {
+            Self::Note { .. } => "",
             Self::Load { channel, .. }
             | Self::Append { channel, .. }
             | Self::Remove { channel, .. }
@@ -61,7 +74,8 @@ impl Order {
             Self::Load { ticket, .. }
             | Self::Append { ticket, .. }
             | Self::Remove { ticket, .. }
-            | Self::Cursor { ticket, .. } => Some(*ticket),
+            | Self::Cursor { ticket, .. }
+            | Self::Note { ticket, .. } => Some(*ticket),
             Self::Expire { .. } => None,
         }
     }

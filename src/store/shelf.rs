@@ -6,8 +6,9 @@
 
 use super::Commit;
 use super::fault::StoreError;
-use super::keys::{ERA, Table};
+use super::keys::{ERA, NOTE, Table};
 use super::mark::{self, Found, Mark, MarkFile};
+use super::order::Note;
 use super::record;
 use crate::limits;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -108,6 +109,18 @@ impl Shelf {
     ) -> Result<impl DoubleEndedIterator<Item = Result<fjall::KvPair, StoreError>> + '_, StoreError> {
         let range = self.books()?.table(table).range(from..=to);
         Ok(range.map(|guard| guarded(&self.path, || guard.into_inner())))
+    }
+
+    /// Everything that the node keeps for itself.
+    pub(super) fn notes(&self) -> Result<Vec<Note>, StoreError> {
+        let to = [NOTE, &[0xff; 64]].concat();
+        let mut notes = Vec::new();
+        for pair in self.scan(Table::House, NOTE.to_vec(), to)? {
+            let (key, sealed) = pair?;
+            let name = key.strip_prefix(NOTE).unwrap_or_default().to_vec();
+            notes.push(Note { name, value: record::open(&key, &sealed) });
+        }
+        Ok(notes)
     }
 
     /// Writes all changes or none. After an error the database takes no more until `reopen`, apart from `Behind`.

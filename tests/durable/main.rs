@@ -11,6 +11,8 @@
 #[allow(dead_code, reason = "each suite uses a part of the support")]
 mod support;
 
+mod full;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -78,6 +80,25 @@ fn what_was_acknowledged_survives_a_kill_with_its_epoch_and_offsets() {
     }
     assert_eq!(epochs[..3], epochs[3..6], "a restart keeps the epochs");
     assert_eq!(epochs[..3], epochs[6..9]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn without_fsync_a_kill_loses_nothing_either_because_the_kernel_has_it() {
+    let folder = folder("os");
+    let config = config(&folder).replace("[http_api]", "sync = \"os\"\n[http_api]");
+    let mut epochs = Vec::new();
+    for life in 0..3 {
+        let server = Server::start(&config);
+        for n in 1..=50 {
+            let answer = call(server.internal, "publish", &json!({"channel": "a", "data": n}));
+            assert_eq!(answer["result"]["offset"], life * 50 + n, "{answer}");
+        }
+        let history = call(server.internal, "history", &json!({"channel": "a", "limit": -1}));
+        epochs.push(history["result"]["epoch"].clone());
+        server.signal(Signal::KILL);
+    }
+    assert!(epochs.iter().all(|epoch| *epoch == epochs[0]), "{epochs:?}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

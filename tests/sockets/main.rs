@@ -21,6 +21,7 @@ mod cores;
 mod descriptors;
 mod drain;
 mod idleness;
+mod limits;
 mod panics;
 mod pings;
 mod promotion;

@@ -12,22 +12,12 @@ const CONNECT: &str = "[client]\nallow_anonymous_connect_without_token = true\n"
 const CHAT: &str = "[[channel.namespaces]]\nname = \"chat\"\nallow_subscribe_for_client = true\n\
     allow_subscribe_for_anonymous = true\n";
 
-/// Rewrites the file, sends SIGHUP and waits for the verdict.
-#[track_caller]
-fn reload(server: &Server, config: &str, result: &str) {
-    let name = format!("config_reload_total{{result=\"{result}\"}}");
-    let before = server.metrics().labelled(&name);
-    server.rewrite(config);
-    server.signal(Signal::HUP);
-    wait_until("the reload is counted", || server.metrics().labelled(&name) == before + 1);
-}
-
 #[test]
 fn a_namespace_appears_and_a_limit_moves_without_a_reconnect() {
     let server = Server::start(CONNECT);
     let mut session = Session::start(&server);
     assert_eq!(session.ask("subscribe", &json!({ "channel": "chat:1" }))["error"]["code"], 102);
-    reload(&server, &format!("{CONNECT}channel_limit = 1\n{CHAT}"), "accepted");
+    server.reload(&format!("{CONNECT}channel_limit = 1\n{CHAT}"), "accepted");
     // The letter to the core and the command to it take different ways.
     wait_until("the namespace is known", || {
         session.ask("subscribe", &json!({ "channel": "chat:1" }))["error"].is_null()
@@ -42,14 +32,14 @@ fn a_namespace_appears_and_a_limit_moves_without_a_reconnect() {
 fn a_wrong_configuration_is_refused_and_the_old_one_stays() {
     let server = Server::start(&format!("{CONNECT}{CHAT}"));
     let mut session = Session::start(&server);
-    reload(&server, &format!("{CONNECT}channel_limt = 1\n"), "refused");
+    server.reload(&format!("{CONNECT}channel_limt = 1\n"), "refused");
     session.subscribe("chat:1");
     assert!(get(server.internal, "/readyz").starts_with("HTTP/1.1 200"));
     let log = server.log();
     assert!(log.contains("config.toml:3:1: unknown option `client.channel_limt`; did you mean"), "{log}");
     assert!(log.contains("REFUSED"), "{log}");
     // Mended, it is taken.
-    reload(&server, CONNECT, "accepted");
+    server.reload(CONNECT, "accepted");
     wait_until("the namespace is gone", || {
         session.ask("subscribe", &json!({ "channel": "chat:2" }))["error"]["code"] == 102
     });
@@ -60,14 +50,14 @@ fn a_wrong_configuration_is_refused_and_the_old_one_stays() {
 #[test]
 fn what_needs_another_start_is_named_and_left_alone() {
     let server = Server::start(CONNECT);
-    reload(&server, &format!("{CONNECT}ping_interval = \"1m\"\nchannel_limit = 7\n"), "accepted");
+    server.reload(&format!("{CONNECT}ping_interval = \"1m\"\nchannel_limit = 7\n"), "accepted");
     let log = server.log();
     assert!(log.contains("these take effect with the next start: client.ping_interval\n"), "{log}");
     assert!(log.contains("configuration reloaded: client.channel_limit\n"), "{log}");
     let mut session = Session::start(&server);
     assert_eq!(session.ask("ping", &json!({}))["error"]["code"], 108);
     // Said again as long as it is so, and no longer.
-    reload(&server, CONNECT, "accepted");
+    server.reload(CONNECT, "accepted");
     assert_eq!(server.log().matches("these take effect").count(), 1);
     drop(session);
     server.settled();
@@ -77,7 +67,7 @@ fn what_needs_another_start_is_named_and_left_alone() {
 fn a_lower_connection_limit_refuses_those_who_come() {
     let server = Server::start(CONNECT);
     let session = Session::start(&server);
-    reload(&server, &format!("{CONNECT}connection_limit = 1\n"), "accepted");
+    server.reload(&format!("{CONNECT}connection_limit = 1\n"), "accepted");
     let mut late = Client::connect(server.public);
     late.ask_upgrade("/connection/websocket");
     assert_eq!(late.refused().status, 503);

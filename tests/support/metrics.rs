@@ -32,6 +32,11 @@ impl Metrics {
         values[0]
     }
 
+    /// The same for one that may not have been seen yet.
+    pub fn seen(&self, name: &str) -> u64 {
+        self.values(&format!("ringway_{name} ")).iter().sum()
+    }
+
     /// Connections closed with this code.
     pub fn closes(&self, code: u16) -> u64 {
         self.values(&format!("ringway_closes_total{{code=\"{code}\"")).iter().sum()

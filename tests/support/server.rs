@@ -50,6 +50,11 @@ impl Server {
         Self::launch(cores, Some(config), command)
     }
 
+    /// On one core, by a command that runs the binary with further arguments.
+    pub fn start_by(command: Command, config: &str) -> Self {
+        Self::launch(1, Some(config), command)
+    }
+
     fn launch(cores: usize, config: Option<&str>, mut command: Command) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("server-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -148,6 +153,16 @@ impl Server {
         let draft = self.folder.join("draft");
         fs::write(&draft, config).unwrap();
         fs::rename(&draft, self.folder.join("config.toml")).unwrap();
+    }
+
+    /// Rewrites the file, sends SIGHUP and waits for the verdict: `accepted` or `refused`.
+    #[track_caller]
+    pub fn reload(&self, config: &str, result: &str) {
+        let name = format!("config_reload_total{{result=\"{result}\"}}");
+        let before = self.metrics().labelled(&name);
+        self.rewrite(config);
+        self.signal(rustix::process::Signal::HUP);
+        wait_until("the reload is counted", || self.metrics().labelled(&name) == before + 1);
     }
 
     /// What it has said so far.

@@ -3,9 +3,7 @@
 use crate::auth::Secret;
 use crate::config::Config;
 use crate::config::list::{ListOf, Named};
-use crate::config::option::{
-    Entry, MINUTE_MS, OFF, SECOND_MS, anything, choice, count, duration, names, restart,
-};
+use crate::config::option::{Entry, MINUTE_MS, OFF, SECOND_MS, anything, choice, count, duration, names};
 use crate::config::option::{secret, switch, text};
 use crate::limits;
 use crate::shard::settings;
@@ -67,132 +65,132 @@ pub struct Backend {
 macro_rules! backend {
     ([$($prefix:literal)?] [$($path:tt)*]) => {
         &[
-            restart(text(
+            text(
                 concat!($($prefix,)? "endpoint"),
                 "",
                 address,
                 |c| &mut c $($path)* .endpoint,
                 "Address that questions are posted to, http:// or https://; none: there is no such back end.",
-            )),
-            restart(duration(
+            ),
+            duration(
                 concat!($($prefix,)? "timeout"),
                 limits::HOOK_MS_MAX,
                 [1, MINUTE_MS],
                 |c| &mut c $($path)* .timeout,
                 "Time for an answer, shorter than the 5s after which a client gets error 100 anyway; beyond: fallback.",
-            )),
-            restart(names(
+            ),
+            names(
                 concat!($($prefix,)? "http_headers"),
                 header_name,
                 |c| &mut c $($path)* .http_headers,
                 "Headers of the client's HTTP request that are passed on.",
-            )),
-            restart(names(
+            ),
+            names(
                 concat!($($prefix,)? "emulated_headers"),
                 header_name,
                 |c| &mut c $($path)* .emulated_headers,
                 "Headers that a client may set in its connect command, for pages that cannot set real ones.",
-            )),
-            restart(text(
+            ),
+            text(
                 concat!($($prefix,)? "static_http_headers"),
                 "",
                 static_headers,
                 |c| &mut c $($path)* .static_http_headers,
                 "Headers of every question, as in \"X-Node: a; X-Zone: b\"; for secrets there is authorization.",
-            )),
-            restart(secret(
+            ),
+            secret(
                 concat!($($prefix,)? "authorization"),
                 |c| &mut c $($path)* .authorization,
                 "The header Authorization of every question.",
-            )),
-            restart(text(
+            ),
+            text(
                 concat!($($prefix,)? "status_transforms"),
                 "",
                 transforms,
                 |c| &mut c $($path)* .status_transforms,
                 "What statuses other than 200 mean, as in \"403 error 403 forbidden; 401 disconnect 4401 log in\" \
                  (or temporary in place of error); others: fallback.",
-            )),
-            restart(switch(
+            ),
+            switch(
                 concat!($($prefix,)? "include_connection_meta"),
                 OFF,
                 |c| &mut c $($path)* .include_connection_meta,
                 "Questions carry the meta of the connection.",
-            )),
-            restart(switch(
+            ),
+            switch(
                 concat!($($prefix,)? "binary_encoding"),
                 OFF,
                 |c| &mut c $($path)* .binary_encoding,
                 "Data travels as base64 (b64data), JSON or not.",
-            )),
-            restart(choice(
+            ),
+            choice(
                 concat!($($prefix,)? "fallback"),
                 &["error", "allow", "deny"],
                 |c| &mut c $($path)* .fallback,
                 "What holds when the back end does not answer: error 100 (clients try again), as if it had agreed, or \
                  as if it had refused.",
-            )),
-            restart(count(
+            ),
+            count(
                 concat!($($prefix,)? "concurrency"),
                 "requests",
                 limits::HOOK_REQUEST_COUNT_MAX,
                 [1, 65_536],
                 |c| &mut c $($path)* .concurrency,
                 "Requests under way at one time; beyond: they wait their turn.",
-            )),
-            restart(count(
+            ),
+            count(
                 concat!($($prefix,)? "queue"),
                 "questions",
                 limits::HOOK_QUEUE_COUNT_MAX,
                 [0, 1_000_000],
                 |c| &mut c $($path)* .queue,
                 "Questions that wait their turn; beyond: fallback, at once.",
-            )),
-            restart(count(
+            ),
+            count(
                 concat!($($prefix,)? "answer_size_limit"),
                 "bytes",
                 limits::HOOK_ANSWER_BYTES_MAX,
                 [64, 64 * limits::MIB],
                 |c| &mut c $($path)* .answer_size_limit,
                 "Bytes of an answer; beyond: fallback.",
-            )),
-            restart(count(
+            ),
+            count(
                 concat!($($prefix,)? "breaker_failures"),
                 "failures",
                 limits::HOOK_FAILURE_COUNT_MAX,
                 [1, 65_536],
                 |c| &mut c $($path)* .breaker_failures,
                 "Failures in a row after which the back end is left alone for a while.",
-            )),
-            restart(duration(
+            ),
+            duration(
                 concat!($($prefix,)? "breaker_pause"),
                 limits::HOOK_PAUSE_MS,
                 [1, 60 * MINUTE_MS],
                 |c| &mut c $($path)* .breaker_pause,
                 "Time that it is left alone before it is probed.",
-            )),
-            restart(count(
+            ),
+            count(
                 concat!($($prefix,)? "breaker_probes"),
                 "requests",
                 limits::HOOK_PROBE_COUNT_MAX,
                 [1, 65_536],
                 |c| &mut c $($path)* .breaker_probes,
                 "Requests that probe it, all of which must succeed.",
-            )),
-            restart(duration(
+            ),
+            duration(
                 concat!($($prefix,)? "breaker_probe_timeout"),
                 limits::HOOK_PROBE_MS_MAX,
                 [1, MINUTE_MS],
                 |c| &mut c $($path)* .breaker_probe_timeout,
                 "Time for the answer to a probe.",
-            )),
-            restart(duration(
+            ),
+            duration(
                 concat!($($prefix,)? "breaker_open_timeout"),
                 limits::HOOK_OPEN_MS_MAX,
                 [0, MINUTE_MS],
                 |c| &mut c $($path)* .breaker_open_timeout,
                 "Time that a question waits for a back end that is left alone; beyond: fallback.",
-            )),
+            ),
         ]
     };
 }
@@ -207,75 +205,75 @@ pub const EVENTS: &[Entry] = backend!(["events.proxy."] [.hooks.events]);
 const PROXY: &[Entry<Backend>] = backend!([] []);
 
 pub const SWITCHES: &[Entry] = &[
-    restart(switch(
+    switch(
         "client.proxy.connect.enabled",
         OFF,
         |c| &mut c.hooks.connect_enabled,
         "Asks a back end who a client without a token is.",
-    )),
-    restart(switch(
+    ),
+    switch(
         "client.proxy.refresh.enabled",
         OFF,
         |c| &mut c.hooks.refresh_enabled,
         "Asks a back end whether a connection that ends may go on.",
-    )),
-    restart(switch(
+    ),
+    switch(
         "rpc.without_namespace.proxy_enabled",
         OFF,
         |c| &mut c.hooks.rpc_without_namespace.proxy_enabled,
         "A back end runs the procedures whose name has no namespace.",
-    )),
-    restart(text(
+    ),
+    text(
         "rpc.without_namespace.proxy_name",
         "default",
         anything,
         |c| &mut c.hooks.rpc_without_namespace.proxy_name,
         "Which one: default is rpc.proxy, others are names of proxies.",
-    )),
-    restart(switch(
+    ),
+    switch(
         "events.proxy.enabled",
         OFF,
         |c| &mut c.hooks.events_enabled,
         "Tells a back end what happens, in batches.",
-    )),
-    restart(crate::config::option::words(
+    ),
+    crate::config::option::words(
         "events.of",
         &["disconnect", "channel_state"],
         |c| &mut c.hooks.events_of,
         "What it is told of: clients that disconnect; first and last subscribers of channels, in namespaces with \
          state_proxy_enabled.",
-    )),
-    restart(count(
+    ),
+    count(
         "events.batch_size",
         "events",
         limits::EVENT_BATCH_COUNT_MAX,
         [1, 10_000],
         |c| &mut c.hooks.events_batch_size,
         "Events of one request.",
-    )),
-    restart(duration(
+    ),
+    duration(
         "events.batch_delay",
         limits::EVENT_BATCH_MS_MAX,
         [0, MINUTE_MS],
         |c| &mut c.hooks.events_batch_delay,
         "Time from the first event of a batch to its request.",
-    )),
-    restart(count(
+    ),
+    count(
         "events.queue",
         "events",
         limits::EVENT_QUEUE_COUNT_MAX,
         [1, 10_000_000],
         |c| &mut c.hooks.events_queue,
         "Events that wait; beyond: dropped, and counted.",
-    )),
-    restart(count(
+    ),
+    count(
         "events.retries",
         "attempts",
         limits::EVENT_RETRY_COUNT_MAX,
         [0, 1_000],
         |c| &mut c.hooks.events_retries,
         "Attempts of a batch after the first; beyond: dropped, and counted.",
-    )),
+    ),
 ];
 
 pub const PROXIES: ListOf<Backend> = ListOf {
@@ -289,19 +287,19 @@ pub const PROXIES: ListOf<Backend> = ListOf {
 pub const RPC_NAMESPACES: ListOf<RpcRule> = ListOf {
     key: "rpc.namespaces",
     entries: &[
-        restart(switch(
+        switch(
             "proxy_enabled",
             OFF,
             |c: &mut RpcRule| &mut c.proxy_enabled,
             "A back end runs the procedures NAME:REST.",
-        )),
-        restart(text(
+        ),
+        text(
             "proxy_name",
             "default",
             anything,
             |c: &mut RpcRule| &mut c.proxy_name,
             "Which one: default is rpc.proxy, others are names of proxies.",
-        )),
+        ),
     ],
     place: |c: &mut Config| &mut c.hooks.rpc_namespaces,
     check_name: name,

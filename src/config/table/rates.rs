@@ -1,9 +1,9 @@
 //! How fast clients may talk: token buckets of commands and bytes, of a connection and of a user.
 
-use crate::config::option::{Entry, count};
+use crate::config::option::{Entry, count, rate};
 use crate::limits;
 
-/// A rate of zero is no limit; a burst of zero is one second's worth.
+/// A rate of zero is no limit; a burst of zero is one second's worth, and no less than a client that comes back needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     pub command_rate_limit: u32,
@@ -17,13 +17,12 @@ pub struct Rates {
 }
 
 pub const OPTIONS: &[Entry] = &[
-    count(
+    rate(
         "client.command_rate_limit",
         "commands a second",
-        0,
-        [0, limits::RATE_COUNT_CEILING],
+        limits::COMMANDS_PER_S_MAX,
         |c| &mut c.client.rates.command_rate_limit,
-        "Commands a second of one connection, 0 for no limit; beyond: error 111, then disconnect 3013.",
+        "Commands a second of one connection, 0 for no limit; beyond: error 111.",
     ),
     count(
         "client.command_rate_burst",
@@ -31,15 +30,14 @@ pub const OPTIONS: &[Entry] = &[
         0,
         [0, limits::RATE_COUNT_CEILING],
         |c| &mut c.client.rates.command_rate_burst,
-        "Commands that a connection may send at once, 0 for one second's worth.",
+        "Commands that a connection may send at once, 0 for one second's worth, or two for each channel that it may have.",
     ),
-    count(
+    rate(
         "client.byte_rate_limit",
         "bytes a second",
-        0,
-        [0, limits::RATE_COUNT_CEILING],
+        limits::BYTES_PER_S_MAX,
         |c| &mut c.client.rates.byte_rate_limit,
-        "Bytes a second from one connection, 0 for no limit; beyond: error 111, then disconnect 3013.",
+        "Bytes a second from one connection, 0 for no limit; beyond: disconnect 3013.",
     ),
     count(
         "client.byte_rate_burst",
@@ -47,13 +45,12 @@ pub const OPTIONS: &[Entry] = &[
         0,
         [0, limits::RATE_COUNT_CEILING],
         |c| &mut c.client.rates.byte_rate_burst,
-        "Bytes that a connection may send at once, 0 for one second's worth.",
+        "Bytes that a connection may send at once, 0 for one second's worth, or the largest message.",
     ),
-    count(
+    rate(
         "client.user_command_rate_limit",
         "commands a second",
-        0,
-        [0, limits::RATE_COUNT_CEILING],
+        limits::USER_COMMANDS_PER_S_MAX,
         |c| &mut c.client.rates.user_command_rate_limit,
         "Commands a second of all connections of a user to one core, 0 for no limit; beyond: error 111.",
     ),
@@ -63,15 +60,14 @@ pub const OPTIONS: &[Entry] = &[
         0,
         [0, limits::RATE_COUNT_CEILING],
         |c| &mut c.client.rates.user_command_rate_burst,
-        "Commands that a user may send at once, 0 for one second's worth.",
+        "Commands that a user may send at once, 0 for one second's worth, or two for each channel of a connection.",
     ),
-    count(
+    rate(
         "client.user_byte_rate_limit",
         "bytes a second",
-        0,
-        [0, limits::RATE_COUNT_CEILING],
+        limits::USER_BYTES_PER_S_MAX,
         |c| &mut c.client.rates.user_byte_rate_limit,
-        "Bytes a second of all connections of a user to one core, 0 for no limit; beyond: error 111.",
+        "Bytes a second of all connections of a user to one core, 0 for no limit; beyond: disconnect 3013.",
     ),
     count(
         "client.user_byte_rate_burst",
@@ -79,6 +75,6 @@ pub const OPTIONS: &[Entry] = &[
         0,
         [0, limits::RATE_COUNT_CEILING],
         |c| &mut c.client.rates.user_byte_rate_burst,
-        "Bytes that a user may send at once, 0 for one second's worth.",
+        "Bytes that a user may send at once, 0 for one second's worth, or the largest message.",
     ),
 ];

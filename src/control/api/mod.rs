@@ -28,6 +28,7 @@ pub(super) use serve::owns;
 
 use super::Line;
 use super::cores::Cores;
+use super::ledger::Ledger;
 use super::live::Live;
 use super::live_settings::LiveSettings;
 use super::reload::Reload;
@@ -44,6 +45,7 @@ pub(super) struct Api {
     facts: NodeFacts,
     live: Arc<LiveSettings>,
     reload: Option<Arc<Reload>>,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl Api {
@@ -54,6 +56,7 @@ impl Api {
             facts,
             live: Arc::clone(&line.live),
             reload: line.reload.clone(),
+            ledger: line.ledger.clone(),
         })
     }
 
@@ -83,9 +86,9 @@ impl Api {
             Method::Rpc => self.rpc(params, out),
             Method::Reload => self.reload(params, out).await,
             Method::BlockUser => self.block_user(params, out).await,
-            Method::UnblockUser => self.unblock_user(params, out),
-            Method::RevokeToken => self.revoke_token(params, out),
-            Method::InvalidateUserTokens => self.invalidate_user_tokens(params, out),
+            Method::UnblockUser => self.unblock_user(params, out).await,
+            Method::RevokeToken => self.revoke_token(params, out).await,
+            Method::InvalidateUserTokens => self.invalidate_user_tokens(params, out).await,
         }
     }
 

@@ -41,6 +41,15 @@ pub(super) struct Judged<T> {
 
 impl Backend {
     pub(super) fn new(name: &str, options: BackendOptions, client: Client) -> Arc<Self> {
+        Self::with(options, client, Arc::new(BackendFigures::new(name)))
+    }
+
+    /// The same back end with other options: nothing that was learnt of it holds any more, but the figures go on.
+    pub(super) fn succeeding(old: &Self, options: BackendOptions) -> Arc<Self> {
+        Self::with(options, old.client.clone(), Arc::clone(&old.figures))
+    }
+
+    fn with(options: BackendOptions, client: Client, figures: Arc<BackendFigures>) -> Arc<Self> {
         let room = options.concurrency.saturating_add(options.queue) as usize;
         Arc::new(Self {
             client,
@@ -48,9 +57,13 @@ impl Backend {
             state: watch::Sender::new(State::Closed),
             turns: Semaphore::new(options.concurrency as usize),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
-            figures: Arc::new(BackendFigures::new(name)),
+            figures,
             options,
         })
+    }
+
+    pub(super) fn state(&self) -> State {
+        *self.state.borrow()
     }
 
     /// Room for a question, or none: too many wait.
@@ -167,7 +180,6 @@ impl Backend {
         let result = change(&mut breaker);
         let after = breaker.state();
         drop(breaker);
-        self.figures.set_state(after);
         if before != after {
             self.state.send_replace(after);
         }

@@ -1,12 +1,14 @@
 //! Tells a back end what has happened, in batches.
 //!
 //! Invariant: events arrive in the order in which they came, at least once or not at all; those that are given up are
-//! counted. Whoever has something to tell never waits: beyond the queue it is dropped.
+//! counted. Whoever has something to tell never waits: beyond the queue it is dropped. What a reload says about batches
+//! and back end holds from the next attempt on.
 
-use super::backend::{Backend, Judged};
+use super::backend::Judged;
 use super::figures::{Ending, EventFigures};
-use super::options::EventOptions;
 use super::question::raw;
+use super::roster::{Audience, Roster};
+use crate::control::live::Live;
 use crate::shard::ask::Event;
 use crate::sys::clock;
 use axum::body::Bytes;
@@ -14,19 +16,20 @@ use axum::http::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub(super) struct Teller {
-    backend: Arc<Backend>,
-    options: EventOptions,
+    roster: Live<Roster>,
     figures: Arc<EventFigures>,
+    /// Events in the queue, which may be as long as the roster says.
+    waiting: AtomicUsize,
 }
 
 /// An event and when it was heard of.
-pub(super) struct Dated {
+struct Dated {
     event: Event,
     time_ms: u64,
 }
@@ -61,70 +64,101 @@ enum Entry<'a> {
 }
 
 impl Teller {
-    pub(super) fn new(backend: Arc<Backend>, options: EventOptions, figures: Arc<EventFigures>) -> Self {
-        Self { backend, options, figures }
+    pub(super) fn new(roster: Live<Roster>, figures: Arc<EventFigures>) -> Self {
+        Self { roster, figures, waiting: AtomicUsize::new(0) }
     }
 
-    /// Takes events as they come, until nobody can send any more, and hands them on as far as there is room.
-    pub(super) async fn collect(
-        figures: &EventFigures,
-        mut events: mpsc::UnboundedReceiver<Event>,
-        queue: mpsc::Sender<Dated>,
-    ) {
+    /// Until nobody can send any more and all has been told.
+    pub(super) async fn run(&self, events: mpsc::UnboundedReceiver<Event>) {
+        let (queue, waiting) = mpsc::unbounded_channel();
+        tokio::join!(self.collect(events, queue), self.tell(waiting));
+    }
+
+    /// Takes events as they come, and hands them on as far as there is room.
+    async fn collect(&self, mut events: mpsc::UnboundedReceiver<Event>, queue: mpsc::UnboundedSender<Dated>) {
         while let Some(event) = events.recv().await {
+            let room = self.audience().map_or(0, |audience| audience.options.queue_count_max);
             let dated = Dated { event, time_ms: clock::wall().as_millis() as u64 };
-            if queue.try_send(dated).is_err() {
-                figures.dropped.fetch_add(1, Ordering::Relaxed);
+            if self.waiting.load(Ordering::Relaxed) >= room || queue.send(dated).is_err() {
+                self.drop_count(1);
+            } else {
+                self.waiting.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
     /// Sends batches until the queue has ended and is empty.
-    pub(super) async fn tell(&self, mut queue: mpsc::Receiver<Dated>) {
-        let mut batch = Vec::with_capacity(self.options.batch_count_max);
+    async fn tell(&self, mut queue: mpsc::UnboundedReceiver<Dated>) {
+        let mut batch = Vec::new();
         while let Some(first) = queue.recv().await {
             batch.push(first);
-            let due = Instant::now() + self.options.batch_delay;
-            while batch.len() < self.options.batch_count_max {
+            let (count_max, delay) = self.audience().map_or((1, Duration::ZERO), |audience| {
+                (audience.options.batch_count_max, audience.options.batch_delay)
+            });
+            let due = Instant::now() + delay;
+            while batch.len() < count_max {
                 match timeout_at(due, queue.recv()).await {
                     Ok(Some(event)) => batch.push(event),
                     Ok(None) | Err(_) => break,
                 }
             }
+            self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
             self.send(&batch).await;
             batch.clear();
         }
     }
 
     async fn send(&self, batch: &[Dated]) {
-        let entries = batch.iter().map(|dated| self.entry(dated)).collect();
-        let body = serde_json::to_vec(&Batch { events: entries }).map(Bytes::from).unwrap_or_default();
         let mut pause = RETRY_PAUSE_MIN;
-        for attempt in 0..=self.options.retry_count_max {
+        let mut attempt = 0;
+        while let Some(audience) = self.audience().filter(|to| attempt <= to.options.retry_count_max) {
             if attempt > 0 {
                 self.figures.retries.fetch_add(1, Ordering::Relaxed);
-                sleep(pause).await;
-                pause = (pause * 2).min(RETRY_PAUSE_MAX);
             }
-            let Some(room) = self.backend.enter() else { continue };
-            if self.backend.ask(room, &[], body.clone(), is_taken).await.is_some() {
+            if audience.take(batch).await {
                 self.figures.sent.fetch_add(batch.len() as u64, Ordering::Relaxed);
                 return;
             }
+            attempt += 1;
+            if attempt <= audience.options.retry_count_max {
+                sleep(pause).await;
+                pause = (pause * 2).min(RETRY_PAUSE_MAX);
+            }
         }
-        self.figures.dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.drop_count(batch.len());
     }
 
-    fn entry<'a>(&self, dated: &'a Dated) -> Entry<'a> {
-        let time_ms = dated.time_ms;
-        match &dated.event {
+    /// None: events are told to nobody, since the last reload.
+    fn audience(&self) -> Option<Arc<Audience>> {
+        self.roster.get().events.clone()
+    }
+
+    fn drop_count(&self, count: usize) {
+        self.figures.dropped.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+impl Audience {
+    /// Whether the back end has taken it.
+    async fn take(&self, batch: &[Dated]) -> bool {
+        let Some(room) = self.backend.enter() else { return false };
+        let entries = batch.iter().map(|dated| dated.entry(self.options.backend.include_meta)).collect();
+        let body = serde_json::to_vec(&Batch { events: entries }).map(Bytes::from).unwrap_or_default();
+        self.backend.ask(room, &[], body, is_taken).await.is_some()
+    }
+}
+
+impl Dated {
+    fn entry(&self, include_meta: bool) -> Entry<'_> {
+        let time_ms = self.time_ms;
+        match &self.event {
             Event::Disconnected { who, code, reason } => Entry::Disconnect {
                 time_ms,
                 client: who.client.to_string(),
                 transport: who.transport,
                 protocol: who.protocol,
                 user: &who.user,
-                meta: who.meta.as_deref().filter(|_| self.options.backend.include_meta).and_then(raw),
+                meta: who.meta.as_deref().filter(|_| include_meta).and_then(raw),
                 code: *code,
                 reason,
             },

@@ -1,13 +1,15 @@
 //! What became of the questions to each back end, for the metrics page.
 
 use super::breaker::State;
+use super::roster::Roster;
+use crate::control::live::Live;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::histogram::Histogram;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How a question ended.
@@ -50,7 +52,6 @@ pub(super) struct BackendFigures {
     endings: [AtomicU64; ENDINGS.len()],
     /// Of requests that were sent.
     seconds: Histogram,
-    state: AtomicU8,
     under_way: AtomicU64,
 }
 
@@ -67,7 +68,6 @@ impl BackendFigures {
             name: Box::from(name),
             endings: Default::default(),
             seconds: Histogram::new(BUCKETS_S),
-            state: AtomicU8::new(0),
             under_way: AtomicU64::new(0),
         }
     }
@@ -84,15 +84,6 @@ impl BackendFigures {
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         self.seconds.observe(time.as_secs_f64());
     }
-
-    pub(super) fn set_state(&self, state: State) {
-        let value = match state {
-            State::Closed => 0,
-            State::HalfOpen => 1,
-            State::Open => 2,
-        };
-        self.state.store(value, Ordering::Relaxed);
-    }
 }
 
 /// From a cache's answer to the longest timeout.
@@ -101,18 +92,20 @@ const BUCKETS_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 /// The figures on the metrics page.
 #[derive(Debug)]
 pub struct HookFigures {
-    pub(super) backends: Vec<Arc<BackendFigures>>,
-    pub(super) events: Option<Arc<EventFigures>>,
+    pub(super) roster: Live<Roster>,
+    pub(super) events: Arc<EventFigures>,
 }
 
 impl Collector for HookFigures {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        if self.backends.is_empty() {
+        let roster = self.roster.get();
+        if roster.backends().next().is_none() {
             return Ok(());
         }
         let help = "Questions to back ends by how they ended; endings never seen are left out.";
         let mut family = encoder.encode_descriptor("hooks", help, None, MetricType::Counter)?;
-        for backend in &self.backends {
+        for backend in roster.backends() {
+            let backend = &backend.figures;
             for (ending, count) in ENDINGS.iter().zip(&backend.endings) {
                 let count = count.load(Ordering::Relaxed);
                 if count > 0 {
@@ -123,28 +116,34 @@ impl Collector for HookFigures {
         }
         let help = "Time of requests to back ends, in seconds.";
         let mut family = encoder.encode_descriptor("hook_seconds", help, None, MetricType::Histogram)?;
-        for backend in &self.backends {
+        for backend in roster.backends() {
+            let backend = &backend.figures;
             backend.seconds.encode(family.encode_family(&[("hook", backend.name.as_ref())])?)?;
         }
         let help = "Requests to back ends that are under way.";
         let mut family = encoder.encode_descriptor("hook_requests", help, None, MetricType::Gauge)?;
-        for backend in &self.backends {
+        for backend in roster.backends() {
+            let backend = &backend.figures;
             let count = backend.under_way.load(Ordering::Relaxed);
             family.encode_family(&[("hook", backend.name.as_ref())])?.encode_gauge(&count)?;
         }
         let help = "Breaker of a back end: 0 closed, 1 half open, 2 open.";
         let mut family = encoder.encode_descriptor("hook_breaker", help, None, MetricType::Gauge)?;
-        for backend in &self.backends {
-            let state = u64::from(backend.state.load(Ordering::Relaxed));
-            family.encode_family(&[("hook", backend.name.as_ref())])?.encode_gauge(&state)?;
+        for backend in roster.backends() {
+            let state: u64 = match backend.state() {
+                State::Closed => 0,
+                State::HalfOpen => 1,
+                State::Open => 2,
+            };
+            family.encode_family(&[("hook", backend.figures.name.as_ref())])?.encode_gauge(&state)?;
         }
-        self.encode_events(&mut encoder)
+        if roster.events.is_some() { self.encode_events(&mut encoder) } else { Ok(()) }
     }
 }
 
 impl HookFigures {
     fn encode_events(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let Some(events) = &self.events else { return Ok(()) };
+        let events = &self.events;
         let figures = [
             ("hook_events_sent", "Events that a back end has taken.", &events.sent),
             (

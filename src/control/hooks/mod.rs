@@ -10,95 +10,80 @@ mod events;
 mod fallback;
 mod figures;
 mod options;
+mod plan;
 mod question;
 mod reply;
+mod roster;
 
 pub use breaker::Rules;
 pub use options::{BackendOptions, EventOptions, Fallback, HookOptions, Transform, TransformTo};
+pub use plan::HookPlan;
 
 use super::client::Client;
 use super::cores::Cores;
+use super::live::Live;
 use super::unwinding::{caught, caught_now};
 use crate::shard::ask::{Answer, Ask, AskId, Event};
-use backend::Backend;
-use events::{Dated, Teller};
+use events::Teller;
 use figures::{EventFigures, HookFigures};
 use question::Topic;
-use std::collections::HashMap;
+use roster::{Desk, Roster};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub(super) struct Hooks {
     cores: Arc<Cores>,
-    backends: HashMap<Desk, Arc<Backend>>,
-    teller: Option<(Teller, usize)>,
+    client: Client,
+    /// What is configured; a reload changes it.
+    wanted: watch::Receiver<HookOptions>,
+    roster: Live<Roster>,
     event_figures: Arc<EventFigures>,
 }
 
-/// Which back end is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Desk {
-    /// Of a topic, where nobody chose another.
-    Default(&'static str),
-    Named(Box<str>),
-    Events,
-}
-
 impl Hooks {
-    pub(super) fn new(options: HookOptions, client: &Client, cores: Arc<Cores>) -> Self {
-        let HookOptions { connect, refresh, subscribe, publish, sub_refresh, rpc, named, events } = options;
-        let defaults = [
-            (Topic::Connect, connect),
-            (Topic::Refresh, refresh),
-            (Topic::Subscribe, subscribe),
-            (Topic::Publish, publish),
-            (Topic::SubRefresh, sub_refresh),
-            (Topic::Rpc, rpc),
-        ];
-        let mut backends = HashMap::new();
-        for (topic, options) in defaults {
-            let Some(options) = options else { continue };
-            backends.insert(Desk::Default(topic.name()), Backend::new(topic.name(), options, client.clone()));
-        }
-        for (name, options) in named {
-            let backend = Backend::new(&name, options, client.clone());
-            backends.insert(Desk::Named(name), backend);
-        }
-        let event_figures = Arc::<EventFigures>::default();
-        let teller = events.map(|options| {
-            let backend = Backend::new("events", options.backend.clone(), client.clone());
-            backends.insert(Desk::Events, Arc::clone(&backend));
-            let room = options.queue_count_max;
-            (Teller::new(backend, options, Arc::clone(&event_figures)), room)
-        });
-        Self { cores, backends, teller, event_figures }
+    pub(super) fn new(plan: &HookPlan, client: &Client, cores: Arc<Cores>) -> Self {
+        let mut wanted = plan.follow();
+        let options = wanted.borrow_and_update().clone();
+        let roster = Live::new(Roster::default().succeeded_by(options, client));
+        Self { cores, client: client.clone(), wanted, roster, event_figures: Arc::default() }
     }
 
     pub(super) fn figures(&self) -> HookFigures {
-        HookFigures {
-            backends: self.backends.values().map(|backend| Arc::clone(&backend.figures)).collect(),
-            events: self.teller.is_some().then(|| Arc::clone(&self.event_figures)),
-        }
+        HookFigures { roster: self.roster.clone(), events: Arc::clone(&self.event_figures) }
     }
 
-    /// Answers questions until nobody can ask any more.
+    /// Answers questions until nobody can ask any more, and follows what is configured.
     pub(super) async fn run(&self, mut asks: mpsc::UnboundedReceiver<(AskId, Ask)>) {
-        while let Some((id, ask)) = asks.recv().await {
-            if caught_now(|| self.serve(id, ask)).is_err() {
-                self.cores.answer(id, Answer::Failed);
+        let mut wanted = self.wanted.clone();
+        let mut may_change = true;
+        loop {
+            tokio::select! {
+                // A question that is asked because of a reload finds the back end of that reload.
+                biased;
+                changed = wanted.changed(), if may_change => match changed {
+                    Ok(()) => {
+                        let options = wanted.borrow_and_update().clone();
+                        self.roster.set(self.roster.get().succeeded_by(options, &self.client));
+                    }
+                    Err(_) => may_change = false,
+                },
+                asked = asks.recv() => match asked {
+                    Some((id, ask)) => {
+                        if caught_now(|| self.serve(id, ask)).is_err() {
+                            self.cores.answer(id, Answer::Failed);
+                        }
+                    }
+                    None => return,
+                },
             }
         }
     }
 
     /// Begins to tell events. The task ends when nobody can send any more and all has been told.
-    pub(super) fn tell(&mut self, events: mpsc::UnboundedReceiver<Event>) -> Option<JoinHandle<()>> {
-        let (teller, room) = self.teller.take()?;
-        let (queue, waiting) = mpsc::channel::<Dated>(room);
-        let figures = Arc::clone(&self.event_figures);
-        Some(tokio::spawn(async move {
-            tokio::join!(Teller::collect(&figures, events, queue), teller.tell(waiting));
-        }))
+    pub(super) fn tell(&self, events: mpsc::UnboundedReceiver<Event>) -> JoinHandle<()> {
+        let teller = Teller::new(self.roster.clone(), Arc::clone(&self.event_figures));
+        tokio::spawn(async move { teller.run(events).await })
     }
 
     /// Has the question answered. Never waits: what takes time becomes a task of its own, and there are bounded many.
@@ -107,7 +92,8 @@ impl Hooks {
             // The sets are as fresh as they were.
             return self.cores.answer(id, Answer::Keys);
         };
-        let Some(backend) = self.backends.get(&desk) else {
+        let roster = self.roster.get();
+        let Some(backend) = roster.find(&desk) else {
             return self.cores.answer(id, Answer::Failed);
         };
         let Some(room) = backend.enter() else {

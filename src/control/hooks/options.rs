@@ -4,7 +4,7 @@ use super::breaker::Rules;
 use crate::shard::ask::Answer;
 use std::time::Duration;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HookOptions {
     pub connect: Option<BackendOptions>,
     pub refresh: Option<BackendOptions>,
@@ -17,7 +17,7 @@ pub struct HookOptions {
     pub events: Option<EventOptions>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendOptions {
     pub endpoint: String,
     /// From the question to the answer, waiting for a turn included, while the breaker is closed.
@@ -80,7 +80,7 @@ impl TransformTo {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventOptions {
     pub backend: BackendOptions,
     /// Events in one request.

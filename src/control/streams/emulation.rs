@@ -6,7 +6,7 @@
 use super::Streams;
 use super::cross::Cross;
 use super::figures::Route;
-use super::opening::{is_binary, parse_id, read};
+use super::opening::{is_binary, parse_id};
 use super::refusal::Refusal;
 use crate::proto::Codec;
 use crate::proto::command::Emulation;
@@ -42,7 +42,7 @@ impl Streams {
         if head.method != Method::POST {
             return Err(Refusal::Method { allow: METHODS });
         }
-        let body = read(body).await?;
+        let body = self.read(body).await?;
         let codec = if is_binary(&head.headers) { Codec::Protobuf } else { Codec::Json };
         let Emulation { session, node, data } = codec.decode_emulation(&body).map_err(|_| MALFORMED)?;
         if session.is_empty() || node.is_empty() || data.is_empty() {

@@ -15,13 +15,17 @@ mod places;
 mod refusal;
 mod sessions;
 
-pub use places::Places;
+pub use places::{Full, Places};
 
+use super::Line;
 use super::cores::Cores;
 use super::lifecycle::Lifecycle;
 use super::live::Live;
+use super::live_settings::LiveSettings;
 use crate::http::OriginPolicy;
 use crate::ids::ClientId;
+use crate::shard::Tallies;
+use crate::shard::settings::Limits;
 use crate::shard::stream::StreamKind;
 use crate::stats::Published;
 use crate::sys::entropy;
@@ -39,13 +43,14 @@ pub struct StreamOptions {
     pub sse: bool,
     pub uni_http_stream: bool,
     pub uni_sse: bool,
-    /// Streams open at one time. Beyond: 503.
+    /// Streams open at one time: as many as the descriptors of this process allow. Beyond: 503.
     pub count_max: u32,
     pub origins: Live<OriginPolicy>,
     /// Request headers that hooks get, in lower case.
-    pub headers: Arc<[Box<str>]>,
-    /// What a stream shares with the sockets of the cores: the limit of connections.
+    pub headers: Live<Vec<Box<str>>>,
+    /// What a stream shares with the sockets of the cores: the limits of connections, and the rate at which they come.
     pub places: Arc<dyn Places>,
+    pub tallies: Arc<Tallies>,
 }
 
 /// What every request of these routes shares.
@@ -54,6 +59,7 @@ pub(super) struct Streams {
     cores: Arc<Cores>,
     published: Vec<Arc<Published>>,
     lifecycle: Arc<Lifecycle>,
+    live: Arc<LiveSettings>,
     /// Names this process to the emulation endpoint.
     node: ClientId,
     sessions: Sessions,
@@ -64,7 +70,7 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn new(
         options: StreamOptions,
-        cores: Arc<Cores>,
+        line: &Line,
         published: Vec<Arc<Published>>,
         lifecycle: Arc<Lifecycle>,
     ) -> Arc<Self> {
@@ -72,9 +78,10 @@ impl Streams {
         Arc::new(Self {
             places: Arc::new(Semaphore::new(options.count_max as usize)),
             options,
-            cores,
+            cores: Arc::clone(&line.cores),
             published,
             lifecycle,
+            live: Arc::clone(&line.live),
             node: random_id(),
             sessions: Sessions::default(),
             figures: Arc::new(Figures::new(core_count)),
@@ -83,6 +90,11 @@ impl Streams {
 
     pub(super) fn figures(&self) -> StreamFigures {
         StreamFigures(Arc::clone(&self.figures))
+    }
+
+    /// Those in force now.
+    fn limits(&self) -> Limits {
+        self.live.current().limits
     }
 
     /// Waits until the last connection with a stream has gone.

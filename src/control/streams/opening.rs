@@ -6,16 +6,17 @@ use super::body::{Line, StreamBody};
 use super::cross::Cross;
 use super::figures::Route;
 use super::parameter::parameter;
-use super::places::Place;
+use super::places::{Full, Place};
 use super::refusal::Refusal;
 use super::sessions::Seat;
 use super::{Streams, random_id};
 use crate::control::cores::Outputs;
 use crate::control::tenure::{Tenure, Ticket};
 use crate::ids::{ClientId, CoreId};
-use crate::limits::{STREAM_REQUEST_BYTES_MAX, STREAM_REQUEST_MS_MAX};
+use crate::limits::STREAM_REQUEST_MS_MAX;
 use crate::shard::stream::{Opening, StreamInput, StreamKind};
 use crate::stats::FIGURES;
+use crate::sys::clock;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPIRES, PRAGMA, X_CONTENT_TYPE_OPTIONS};
@@ -54,14 +55,14 @@ impl Streams {
         let mut first = if is_query {
             parameter(head.uri.query().unwrap_or_default(), "cf_connect").unwrap_or_default()
         } else {
-            read(body).await?.to_vec()
+            self.read(body).await?.to_vec()
         };
         if first.is_empty() {
             // Who has nothing to say in a ConnectRequest may leave it out.
             first = if is_bidirectional(kind) { return Err(NO_CONNECT) } else { b"{}".to_vec() };
         }
         let is_protobuf = kind == StreamKind::HttpStream && is_binary(&head.headers);
-        let place = self.place()?;
+        let place = self.place(head)?;
         let core = self.choose().ok_or(Refusal::Overloaded)?;
         let session = random_id();
         let opening = Opening {
@@ -111,12 +112,22 @@ impl Streams {
         Ok(StreamBody::new(greeting, outputs, line))
     }
 
-    fn place(&self) -> Result<Place, Refusal> {
+    fn place(&self, head: &Parts) -> Result<Place, Refusal> {
         if !self.lifecycle.is_ready() {
             return Err(Refusal::Overloaded);
         }
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Overloaded)?;
-        Place::take(&self.options.places, permit).ok_or(Refusal::Overloaded)
+        let address = head.extensions.get::<Arc<Tenure>>().and_then(|tenure| tenure.address());
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Connections)?;
+        let place = Place::take(&self.options.places, address, permit).map_err(|full| match full {
+            Full::Node => Refusal::Connections,
+            Full::Address => Refusal::Addresses,
+        })?;
+        // Who is refused anyway takes no part of the rate.
+        if self.options.tallies.admit(self.limits().handshake_rate, clock::now()) {
+            Ok(place)
+        } else {
+            Err(Refusal::Arrivals)
+        }
     }
 
     /// The core with the least to do. What cores publish is a moment old, so our own streams are counted beside it.
@@ -129,25 +140,26 @@ impl Streams {
         (0..self.cores.count()).map(CoreId).min_by_key(|core| load(*core))
     }
 
+    /// The whole body, within its size, which is that of a message, and its time.
+    pub(super) async fn read(&self, body: Body) -> Result<Bytes, Refusal> {
+        let whole = Limited::new(body, self.limits().message_bytes_max as usize).collect();
+        match timeout(Duration::from_millis(STREAM_REQUEST_MS_MAX), whole).await {
+            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+            Ok(Err(_)) => Err(Refusal::BadRequest("the body is broken")),
+            Err(_) => Err(Refusal::Timeout),
+        }
+    }
+
     fn forwarded(&self, headers: &HeaderMap) -> Arc<[(Box<str>, Box<str>)]> {
-        let named = self.options.headers.iter().filter_map(|name| {
+        let kept = self.options.headers.get();
+        let named = kept.iter().filter_map(|name| {
             // Twice is ambiguous: a proxy that sets one may not have removed the client's own.
             let mut values = headers.get_all(name.as_ref()).iter();
             let value = values.next().filter(|_| values.next().is_none())?;
             Some((name.clone(), Box::from(value.to_str().ok()?)))
         });
         named.collect()
-    }
-}
-
-/// The whole body, within its size and its time.
-pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
-    let whole = Limited::new(body, STREAM_REQUEST_BYTES_MAX).collect();
-    match timeout(Duration::from_millis(STREAM_REQUEST_MS_MAX), whole).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Ok(Err(_)) => Err(Refusal::BadRequest("the body is broken")),
-        Err(_) => Err(Refusal::Timeout),
     }
 }
 

@@ -17,15 +17,31 @@ pub(super) enum Refusal {
     Timeout,
     /// Nobody has this session, or not here.
     UnknownSession,
-    /// No place, no core that takes it, or the node stops.
+    /// The node has as many connections as it may have.
+    Connections,
+    /// So has the address.
+    Addresses,
+    /// Connections come faster than they may.
+    Arrivals,
+    /// No core that takes it, or the node stops.
     Overloaded,
 }
 
 impl Refusal {
-    const COUNT: usize = 7;
+    const COUNT: usize = 10;
     /// Labels on the metrics page, by `index`.
-    pub(super) const NAMES: [&'static str; Self::COUNT] =
-        ["forbidden", "method", "bad_request", "too_large", "timeout", "unknown_session", "overloaded"];
+    pub(super) const NAMES: [&'static str; Self::COUNT] = [
+        "forbidden",
+        "method",
+        "bad_request",
+        "too_large",
+        "timeout",
+        "unknown_session",
+        "overloaded",
+        "connection_limit",
+        "address_connection_limit",
+        "connection_rate_limit",
+    ];
 
     pub(super) const fn index(self) -> usize {
         match self {
@@ -36,6 +52,9 @@ impl Refusal {
             Self::Timeout => 4,
             Self::UnknownSession => 5,
             Self::Overloaded => 6,
+            Self::Connections => 7,
+            Self::Addresses => 8,
+            Self::Arrivals => 9,
         }
     }
 
@@ -47,7 +66,9 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownSession => StatusCode::NOT_FOUND,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connections | Self::Addresses | Self::Arrivals | Self::Overloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -59,6 +80,9 @@ impl Refusal {
             Self::TooLarge => "the body is too large",
             Self::Timeout => "the body took too long",
             Self::UnknownSession => "no such session",
+            Self::Connections => "too many connections",
+            Self::Addresses => "too many connections from this address",
+            Self::Arrivals => "connections come too fast",
             Self::Overloaded => "overloaded",
         }
     }
@@ -76,7 +100,7 @@ impl IntoResponse for Refusal {
             Self::Method { allow } => {
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
             }
-            Self::Overloaded => {
+            Self::Connections | Self::Addresses | Self::Arrivals | Self::Overloaded => {
                 response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_S);
             }
             Self::Forbidden | Self::BadRequest(_) | Self::TooLarge | Self::Timeout | Self::UnknownSession => {

@@ -5,8 +5,8 @@ use super::{Node, PATIENCE};
 use crate::control::hooks::Hooks;
 use crate::control::http::Bounds;
 use crate::control::{
-    BackendOptions, ControlOptions, Cores, EventOptions, Fallback, HookOptions, Line, LiveSettings, Rules,
-    Transform, TransformTo,
+    BackendOptions, ControlOptions, Cores, EventOptions, Fallback, HookOptions, HookPlan, Line, LiveSettings,
+    Rules, Transform, TransformTo,
 };
 use crate::ids::{ClientId, CoreId};
 use crate::shard::Settings;
@@ -61,6 +61,8 @@ fn options(address: SocketAddr) -> BackendOptions {
 /// The asking core.
 struct Asker {
     hooks: mpsc::UnboundedSender<(AskId, Ask)>,
+    /// What a reload changes.
+    plan: HookPlan,
     core: Inbox<Mail>,
     next: AtomicU64,
 }
@@ -68,10 +70,11 @@ struct Asker {
 impl Asker {
     fn new(options: HookOptions) -> Self {
         let (mailbox, core) = mailbox(1024).unwrap();
-        let hooks = Hooks::new(options, &client(), Cores::new(vec![mailbox], 0));
+        let plan = HookPlan::new(options);
+        let hooks = Hooks::new(&plan, &client(), Cores::new(vec![mailbox], 0));
         let (sender, asks) = mpsc::unbounded_channel();
         tokio::spawn(async move { hooks.run(asks).await });
-        Self { hooks: sender, core, next: AtomicU64::new(1) }
+        Self { hooks: sender, plan, core, next: AtomicU64::new(1) }
     }
 
     fn rpc(options: BackendOptions) -> Self {
@@ -407,6 +410,55 @@ async fn a_slow_back_end_does_not_delay_another() {
     }
 }
 
+/// A back end whose breaker is open, and how often it was asked.
+async fn failing() -> (Asker, BackendOptions, Arc<AtomicU32>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let address = answering(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
+    .await;
+    let options = options(address);
+    let asker = Asker::rpc(options.clone());
+    for _ in 0..3 {
+        assert!(matches!(asker.answer_to(rpc("1")).await, Answer::Failed));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    (asker, options, asked)
+}
+
+#[tokio::test]
+async fn a_reload_leaves_the_breaker_of_a_back_end_that_it_does_not_change() {
+    let (asker, options, asked) = failing().await;
+    let other = BackendOptions { endpoint: String::from("http://127.0.0.1:1"), ..options.clone() };
+    let new = HookOptions { rpc: Some(options), connect: Some(other), ..HookOptions::default() };
+    asker.plan.change(new);
+    assert!(matches!(asker.answer_to(rpc("1")).await, Answer::Failed));
+    assert_eq!(asked.load(Ordering::SeqCst), 3, "it is still left alone");
+}
+
+#[tokio::test]
+async fn a_reload_moves_a_back_end_and_gives_it_a_closed_breaker() {
+    let (asker, options, asked) = failing().await;
+    let (address, _) = Recorder::start(200, "{\"result\":{\"data\":1}}").await;
+    let moved = BackendOptions { endpoint: format!("http://{address}/hook"), ..options };
+    asker.plan.change(HookOptions { rpc: Some(moved), ..HookOptions::default() });
+    assert!(matches!(asker.answer_to(rpc("1")).await, Answer::Rpc { .. }));
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_back_end_that_a_reload_removed_answers_those_who_have_not_heard_of_it_until_the_next_one() {
+    let (address, _) = Recorder::start(200, "{\"result\":{\"data\":1}}").await;
+    let asker = Asker::rpc(options(address));
+    asker.plan.change(HookOptions::default());
+    assert!(matches!(asker.answer_to(rpc("1")).await, Answer::Rpc { .. }));
+    let other = HookOptions { connect: Some(options(address)), ..HookOptions::default() };
+    asker.plan.change(other);
+    assert!(matches!(asker.answer_to(rpc("1")).await, Answer::Failed));
+}
+
 fn vacated(channel: usize) -> Event {
     Event::Vacated { channel: Arc::from(channel.to_string()) }
 }
@@ -429,9 +481,9 @@ fn telling(address: SocketAddr) -> EventOptions {
 /// Tells these events, and waits until all has been told.
 async fn tell(options: EventOptions, events: impl Iterator<Item = Event>) {
     let options = HookOptions { events: Some(options), ..HookOptions::default() };
-    let mut hooks = Hooks::new(options, &client(), Cores::new(Vec::new(), 0));
+    let hooks = Hooks::new(&HookPlan::new(options), &client(), Cores::new(Vec::new(), 0));
     let (sender, receiver) = mpsc::unbounded_channel();
-    let telling = hooks.tell(receiver).unwrap();
+    let telling = hooks.tell(receiver);
     events.for_each(|event| sender.send(event).unwrap());
     drop(sender);
     tokio::time::timeout(PATIENCE, telling).await.unwrap().unwrap();
@@ -510,12 +562,12 @@ fn the_metrics_page_says_how_questions_ended_and_how_the_breaker_stands() {
     let options =
         BackendOptions { breaker: Rules { failure_count: 1, ..options(nobody).breaker }, ..options(nobody) };
     let options = ControlOptions {
-        hooks: HookOptions { rpc: Some(options), ..HookOptions::default() },
+        hooks: HookPlan::new(HookOptions { rpc: Some(options), ..HookOptions::default() }),
         ..super::options(PATIENCE)
     };
     let cores = Cores::new(vec![mailbox], 0);
     let live = LiveSettings::new(Arc::new(Settings::open()), Arc::clone(&cores));
-    let line = Line { cores, memos: inbox, live, reload: None };
+    let line = Line { cores, memos: inbox, live, reload: None, ledger: None };
     let node = Node::with(Bounds::PUBLIC, options, line);
     for request in [RequestId(1), RequestId(2)] {
         memos.post(Memo::Ask { id: AskId { core: CoreId(0), request }, ask: rpc("1") }).unwrap();

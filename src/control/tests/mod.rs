@@ -11,8 +11,8 @@ mod streams;
 
 use super::http::Bounds;
 use super::{
-    Control, ControlOptions, Cores, Handover, HookOptions, Lifecycle, Line, Live, LiveSettings, NodeView,
-    spawn_bounded,
+    Control, ControlOptions, Cores, Handover, HookOptions, HookPlan, Lifecycle, Line, Live, LiveSettings,
+    NodeView, spawn_bounded,
 };
 use crate::shard::Settings;
 use crate::stats::{Published, Stats};
@@ -114,7 +114,7 @@ fn options(stop_max: Duration) -> ControlOptions {
         name: String::from("node"),
         api: Live::default(),
         api_external: false,
-        hooks: HookOptions::default(),
+        hooks: HookPlan::new(HookOptions::default()),
         fail: crate::failpoint::FailPoints::default(),
     }
 }
@@ -188,5 +188,5 @@ fn no_cores() -> Line {
     let (_, memos) = mailbox(1).unwrap();
     let cores = Cores::new(Vec::new(), 0);
     let live = LiveSettings::new(Arc::new(Settings::open()), Arc::clone(&cores));
-    Line { cores, memos, live, reload: None }
+    Line { cores, memos, live, reload: None, ledger: None }
 }

@@ -3,7 +3,7 @@
 use super::{Client, Node, PATIENCE, Response};
 use crate::control::Live;
 use crate::control::http::Bounds;
-use crate::control::{ControlOptions, Cores, Line, LiveSettings, Places, StreamOptions};
+use crate::control::{ControlOptions, Cores, Full, Line, LiveSettings, Places, StreamOptions};
 use crate::http::OriginPolicy;
 use crate::ids::CoreId;
 use crate::shard::Settings;
@@ -14,6 +14,7 @@ use crate::stats::Stats;
 use crate::sys::clock;
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
 use std::io::{BufRead, Read};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -23,15 +24,16 @@ use std::time::Duration;
 struct Room(AtomicI64);
 
 impl Places for Room {
-    fn enter(&self) -> bool {
-        let had_room = self.0.fetch_sub(1, Ordering::SeqCst) > 0;
-        if !had_room {
-            self.leave();
+    fn enter(&self, address: Option<IpAddr>) -> Result<Option<IpAddr>, Full> {
+        assert_eq!(address, Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        if self.0.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Ok(address);
         }
-        had_room
+        self.leave(address);
+        Err(Full::Node)
     }
 
-    fn leave(&self) {
+    fn leave(&self, _: Option<IpAddr>) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -44,8 +46,9 @@ pub(super) fn options() -> StreamOptions {
         uni_sse: true,
         count_max: 100,
         origins: Live::new(OriginPolicy::new(&[String::from("https://good.com")]).unwrap()),
-        headers: [Box::from("x-user")].into(),
+        headers: Live::new(vec![Box::from("x-user")]),
         places: Arc::new(Room(AtomicI64::new(100))),
+        tallies: Arc::default(),
     }
 }
 
@@ -62,11 +65,15 @@ impl Stage {
     }
 
     fn with(streams: StreamOptions, bounds: Bounds, mail_count_max: usize) -> Self {
+        Self::under(Settings::open(), streams, bounds, mail_count_max)
+    }
+
+    fn under(settings: Settings, streams: StreamOptions, bounds: Bounds, mail_count_max: usize) -> Self {
         let (mailboxes, inboxes) = (0..2).map(|_| mailbox(mail_count_max).unwrap()).unzip();
         let (memos, inbox) = mailbox(1024).unwrap();
         let desk = Cores::new(mailboxes, 0);
-        let live = LiveSettings::new(Arc::new(Settings::open()), Arc::clone(&desk));
-        let line = Line { cores: desk, memos: inbox, live, reload: None };
+        let live = LiveSettings::new(Arc::new(settings), Arc::clone(&desk));
+        let line = Line { cores: desk, memos: inbox, live, reload: None, ledger: None };
         let options = ControlOptions { streams, ..super::options(PATIENCE) };
         let node = Node::with(bounds, options, line);
         node.lifecycle.set_ready();
@@ -436,6 +443,42 @@ fn beyond_the_limits_of_streams_or_connections_the_answer_is_503() {
             assert!(clock::now() < end, "the place was not given back");
         }
     }
+}
+
+#[test]
+fn streams_come_at_the_rate_of_connections_and_refusals_are_counted_by_what_they_exceed() {
+    let mut settings = Settings::open();
+    settings.limits.handshake_rate = Some(1);
+    settings.limits.message_bytes_max = 64;
+    let room = Arc::new(Room(AtomicI64::new(1000)));
+    let streams = StreamOptions { places: Arc::<Room>::clone(&room), ..options() };
+    let stage = Stage::under(settings, streams, Bounds::PUBLIC, 1024);
+    let metric =
+        |reason| format!("ringway_streams_refused_total{{kind=\"http_stream\",reason=\"{reason}\"}} 1");
+    let mut open = Vec::new();
+    loop {
+        let mut client = stage.post("/connection/http_stream", "", "x");
+        let response = client.response(false);
+        if response.status() != 200 {
+            assert_eq!((response.status(), response.header("retry-after")), (503, Some("1")));
+            break;
+        }
+        open.push(client);
+        assert!(open.len() < 100, "one a second");
+    }
+    stage.node.wait_for_metric(&metric("connection_rate_limit"));
+    assert_eq!(
+        room.0.load(Ordering::SeqCst),
+        1000 - i64::try_from(open.len()).unwrap(),
+        "who is refused gives the place back"
+    );
+    let mut large = stage.post("/connection/http_stream", "", &"x".repeat(65));
+    assert_eq!(large.response(true).status(), 413, "a body is a message");
+    let places = room.0.swap(0, Ordering::SeqCst);
+    let mut late = stage.post("/connection/http_stream", "", "x");
+    assert_eq!(late.response(true).status(), 503);
+    stage.node.wait_for_metric(&metric("connection_limit"));
+    room.0.fetch_add(places, Ordering::SeqCst);
 }
 
 #[test]
