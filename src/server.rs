@@ -4,6 +4,7 @@
 //! listen. Stop: the control plane hears the signal and mails a drain to every core; each ends when its last client
 //! has gone; then the control plane ends.
 
+mod choice;
 mod hooks;
 
 use crate::auth::Auth;
@@ -14,7 +15,7 @@ use crate::control::{
     self, ApiAccess, Control, ControlError, ControlOptions, Cores, ErrorMode, Handover, Lifecycle, Line,
     LiveSettings, NodeView, Phase, Reload, StreamOptions,
 };
-use crate::driver::{Admissions, Core, NotReady, Roll, Station};
+use crate::driver::{Admissions, Core, DriverKind, NotReady, Roll, Station};
 use crate::failpoint::{self, FailPoints};
 use crate::fatal::Fatal;
 use crate::ids::CoreId;
@@ -24,8 +25,8 @@ use crate::shard::memo::Memo;
 use crate::shard::{Settings, ShardOptions, Tallies};
 use crate::stats::Published;
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
-use crate::sys::rlimit::{LOCKED_MEMORY_BYTES_MIN, Limit};
-use crate::sys::{entropy, journal, panics, probe, rlimit, socket};
+use crate::sys::rlimit::Limit;
+use crate::sys::{entropy, journal, panics, rlimit, socket};
 use crossbeam_channel::{Receiver, bounded};
 use std::fs;
 use std::io;
@@ -36,6 +37,7 @@ use std::time::Duration;
 mod reloading;
 mod storing;
 
+pub use choice::Choice;
 pub use reloading::Sources;
 use reloading::{Dials, Reloading};
 use storing::{Memory, open_store};
@@ -45,12 +47,8 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     let _journal = journal::start().map_err(|source| Fatal::Control { cause: source.to_string() })?;
     panics::install_hook();
     let fail = fail_points()?;
-    let features = probe::probe().map_err(Fatal::Ring)?;
     let descriptors = rlimit::raise_descriptors().unwrap_or_else(|_| rlimit::descriptors());
-    let locked = rlimit::raise_locked_memory().unwrap_or_else(|_| rlimit::locked_memory());
-    if locked.soft < LOCKED_MEMORY_BYTES_MIN {
-        return Err(Fatal::LockedMemory { have_bytes: locked.soft, need_bytes: LOCKED_MEMORY_BYTES_MIN });
-    }
+    let choice = Choice::make(config.driver)?;
     let (admissions, room) = admissions(config, descriptors)?;
     let listen = config.listen.public;
     let public = socket::reserve(listen).map_err(|source| Fatal::listen(listen, source))?;
@@ -60,12 +58,12 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     let (roll, ended) = Roll::new(config.cores.len() as u16);
     let memory = open_store(config, &node.mailboxes, &fail)?;
     let means = Means { admissions: Arc::new(admissions), room, sources, memory: memory.as_ref(), fail };
-    let (control, cores) = node.start(config, public, &roll, means)?;
+    let (control, cores) = node.start(config, public, &choice, &roll, means)?;
     let facts = BannerFacts {
         public,
         internal: control.internal,
         cores: &config.cores,
-        features: &features,
+        choice: &choice,
         descriptors,
         echo: config.routes.echo,
         pages: config.routes.pages,
@@ -152,6 +150,7 @@ impl Node {
         self,
         config: &Config,
         public: SocketAddr,
+        choice: &Choice,
         roll: &Roll,
         means: Means<'_>,
     ) -> Result<(Control, Vec<Core>), Fatal> {
@@ -162,7 +161,7 @@ impl Node {
         let (dials, tallies) = (Dials::new(config, &settings), Arc::default());
         let streams = StreamRoom { admissions: &admissions, tallies: &tallies, room };
         let options = control_options(config, public, &dials, streams, fail.clone());
-        let view = node_view(config, &published, &lifecycle);
+        let view = node_view(config, choice, &published, &lifecycle);
         let stop = drain(mailboxes.clone(), config.shutdown.drain_window);
         let hash_seed = entropy::seed();
         let line_cores = Cores::new(mailboxes.clone(), hash_seed);
@@ -207,7 +206,7 @@ impl Node {
                 entry: roll.entry(CoreId(index as u16)),
                 ready: ready.clone(),
             };
-            cores.push(spawn(station)?);
+            cores.push(spawn(choice.driver(), station)?);
         }
         drop(ready);
         all_listen(config, public, &started)?;
@@ -216,18 +215,24 @@ impl Node {
     }
 }
 
-fn node_view(config: &Config, published: &[Arc<Published>], lifecycle: &Arc<Lifecycle>) -> NodeView {
+fn node_view(
+    config: &Config,
+    choice: &Choice,
+    published: &[Arc<Published>],
+    lifecycle: &Arc<Lifecycle>,
+) -> NodeView {
     NodeView {
         published: published.to_vec(),
         cpus: config.cores.clone(),
-        driver: "uring",
+        driver: choice.driver().name(),
+        driver_reason: choice.reason(),
         lifecycle: Arc::clone(lifecycle),
     }
 }
 
-fn spawn(station: Station) -> Result<Core, Fatal> {
+fn spawn(driver: DriverKind, station: Station) -> Result<Core, Fatal> {
     let cpu = station.cpu;
-    Core::spawn(station).map_err(|source| Fatal::Core { cpu, cause: source.to_string() })
+    Core::spawn(driver, station).map_err(|source| Fatal::Core { cpu, cause: source.to_string() })
 }
 
 /// Waits until every core has said that it listens, or one that it cannot.
@@ -241,7 +246,7 @@ fn all_listen(
             started.recv().map_err(|_| Fatal::Core { cpu, cause: String::from("it ended at once") })?;
         told.map_err(|error| match error {
             NotReady::Listen(source) => Fatal::listen(public, source),
-            NotReady::Ring(source) => Fatal::Core { cpu, cause: format!("its ring: {source}") },
+            NotReady::Driver(source) => Fatal::Core { cpu, cause: format!("its driver: {source}") },
         })?;
     }
     Ok(())

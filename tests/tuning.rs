@@ -42,11 +42,9 @@ fn a_dry_run_names_the_changes_and_makes_none() {
 fn apply_satisfies_check_and_revert_restores_every_value() {
     let kernel = Kernel::untuned("round-trip");
     let before = kernel.values();
-    assert_eq!(
-        kernel.run("check", &["--generator"]).status.code(),
-        Some(1),
-        "io_uring is disabled: a failure"
-    );
+    let check = kernel.run("check", &["--generator", "--tab"]);
+    assert!(check.status.success(), "nothing in the list keeps a server from running");
+    assert!(verdicts(&check).iter().all(|(verdict, _)| verdict == "WARN"), "{check:?}");
 
     // A second run finds nothing to do and, above all, does not save our values as the old ones.
     for _ in 0..2 {

@@ -4,7 +4,8 @@
 use super::paint::Paint;
 use crate::config::{Warning, show_cores};
 use crate::limits::RESERVED_DESCRIPTOR_COUNT;
-use crate::sys::probe::RingFeatures;
+use crate::server::Choice;
+use crate::sys::probe::{RingFeatures, kernel_release};
 use crate::sys::rlimit::Limit;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +16,7 @@ pub struct BannerFacts<'a> {
     pub public: SocketAddr,
     pub internal: SocketAddr,
     pub cores: &'a [usize],
-    pub features: &'a RingFeatures,
+    pub choice: &'a Choice,
     pub descriptors: Limit,
     pub echo: bool,
     pub pages: bool,
@@ -27,7 +28,7 @@ pub struct BannerFacts<'a> {
 pub fn banner(facts: &BannerFacts<'_>) -> String {
     let public = url_host(facts.public);
     let internal = url_host(facts.internal);
-    let title = format!("Ringway {} on Linux {}", env!("CARGO_PKG_VERSION"), facts.features.kernel);
+    let title = format!("Ringway {} on Linux {}", env!("CARGO_PKG_VERSION"), kernel(facts.choice));
     let mut lines = vec![("clients", format!("ws://{public}/connection/websocket"))];
     if facts.pages {
         lines.push(("page", format!("http://{public}/")));
@@ -38,7 +39,11 @@ pub fn banner(facts: &BannerFacts<'_>) -> String {
     lines.push(("internal", format!("http://{internal}/metrics, /livez, /readyz")));
     lines.push(("listening", format!("{} for clients, {} internal", facts.public, facts.internal)));
     lines.push(("cores", cores(facts.cores)));
-    lines.push(("io_uring", ring(facts.features)));
+    lines.push(match facts.choice {
+        Choice::Uring(features) => ("io_uring", ring(features)),
+        Choice::Epoll => ("epoll", "as configured".to_owned()),
+        Choice::Fallback(_) => ("epoll", "because io_uring is refused, see below".to_owned()),
+    });
     lines.push(("descriptors", descriptors(facts.descriptors)));
 
     let mut text = format!("{}\n", facts.paint.strong(&title));
@@ -50,7 +55,19 @@ pub fn banner(facts: &BannerFacts<'_>) -> String {
         let line = if warning.is_grave() { facts.paint.doubtful(&line) } else { line };
         let _ = writeln!(text, "{line}");
     }
+    if let Choice::Fallback(refusal) = facts.choice {
+        let line =
+            format!("warning: NO IO_URING, the epoll driver serves instead: {refusal}; {}", refusal.fix());
+        let _ = writeln!(text, "{}", facts.paint.doubtful(&line));
+    }
     text
+}
+
+fn kernel(choice: &Choice) -> String {
+    match choice {
+        Choice::Uring(features) => features.kernel.clone(),
+        Choice::Epoll | Choice::Fallback(_) => kernel_release(),
+    }
 }
 
 /// An address that a browser on this machine can use.
@@ -90,6 +107,8 @@ fn descriptors(limit: Limit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fatal::Fatal;
+    use crate::sys::probe::Refusal;
 
     fn features() -> RingFeatures {
         RingFeatures {
@@ -113,7 +132,7 @@ mod tests {
             public: "127.0.0.1:8080".parse().unwrap(),
             internal: "127.0.0.1:9080".parse().unwrap(),
             cores: &[0, 1],
-            features: &features(),
+            choice: &Choice::Uring(features()),
             descriptors: Limit { soft: 20_000, hard: 20_000 },
             echo: true,
             pages: true,
@@ -144,7 +163,7 @@ warning: DEVELOPMENT MODE: anyone on this machine may connect, publish and see w
             public: "[2001:db8::1]:80".parse().unwrap(),
             internal: "127.0.0.1:9080".parse().unwrap(),
             cores: &[3],
-            features: &RingFeatures { defer_taskrun: false, single_issuer: false, ..features() },
+            choice: &Choice::Uring(RingFeatures { defer_taskrun: false, single_issuer: false, ..features() }),
             descriptors: Limit { soft: u64::MAX, hard: u64::MAX },
             echo: false,
             pages: false,
@@ -156,5 +175,27 @@ warning: DEVELOPMENT MODE: anyone on this machine may connect, publish and see w
         assert!(text.contains("cores        1 (CPU 3)\n"));
         assert!(text.contains("io_uring     coop_taskrun, registered ring"));
         assert!(text.ends_with("descriptors  unlimited\n"));
+    }
+
+    #[test]
+    fn a_server_without_io_uring_says_so_last_and_loud() {
+        let facts = |choice| BannerFacts {
+            public: "127.0.0.1:80".parse().unwrap(),
+            internal: "127.0.0.1:9080".parse().unwrap(),
+            cores: &[0],
+            choice,
+            descriptors: Limit { soft: u64::MAX, hard: u64::MAX },
+            echo: false,
+            pages: false,
+            warnings: &[],
+            paint: Paint::PLAIN,
+        };
+        let text = banner(&facts(&Choice::Fallback(Fatal::Ring(Refusal::Disabled(2)))));
+        assert!(text.contains("  epoll        because io_uring is refused, see below\n"), "{text}");
+        let last = text.lines().next_back().unwrap();
+        assert!(last.starts_with("warning: NO IO_URING"), "{text}");
+        assert!(last.contains("kernel.io_uring_disabled = 2") && last.contains("sysctl --write"), "{text}");
+        let text = banner(&facts(&Choice::Epoll));
+        assert!(text.contains("  epoll        as configured\n") && !text.contains("warning"), "{text}");
     }
 }

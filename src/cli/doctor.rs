@@ -8,7 +8,7 @@ mod sysctl;
 
 use super::paint::Paint;
 use super::{environment, say};
-use crate::config::Config;
+use crate::config::{Config, Driver};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,14 +55,15 @@ pub fn run(arguments: &DoctorArguments) -> ExitCode {
 }
 
 fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
-    let mut findings = ring::examine();
-    let config = match Config::load(arguments.config.as_deref(), environment(), []) {
-        Ok((config, _)) => config,
+    let (config, broken) = match Config::load(arguments.config.as_deref(), environment(), []) {
+        Ok((config, _)) => (config, None),
         Err(fatal) => {
-            findings.push(Finding::fail("configuration", fatal.to_string(), fatal.fix()));
-            Config::development()
+            let broken = Finding::fail("configuration", fatal.to_string(), fatal.fix());
+            (Config::development(), Some(broken))
         }
     };
+    let mut findings = ring::examine(config.driver);
+    findings.extend(broken);
     findings.extend(limits::examine(&config));
     findings.extend(machine::examine(&config));
     findings.extend(sysctl::examine(arguments.generator, &sysctl::read));
@@ -117,6 +118,17 @@ impl Finding {
 
     fn warn(name: &str, text: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { name: name.to_owned(), verdict: Verdict::Warn, text: text.into(), fix: Some(fix.into()) }
+    }
+
+    /// Something that the ring cannot do without: whoever insists on the ring fails, the others get epoll.
+    fn lack(driver: Driver, name: &str, text: &str, fix: impl Into<String>) -> Self {
+        match driver {
+            Driver::Auto => Self::warn(name, format!("{text}; the epoll driver serves instead"), fix),
+            Driver::Uring => Self::fail(name, text, fix),
+            Driver::Epoll => {
+                Self::ok(name, format!("{text}; the epoll driver is configured and does without"))
+            }
+        }
     }
 
     fn fail(name: &str, text: impl Into<String>, fix: impl Into<String>) -> Self {

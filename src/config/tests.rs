@@ -301,8 +301,8 @@ fn a_wrong_value_in_the_environment_names_the_variable() {
 }
 
 #[test]
-fn the_epoll_driver_is_announced_but_not_yet_there() {
-    assert!(refused("driver = \"epoll\"")[0].contains("the epoll driver is not part of this version"));
+fn a_driver_is_one_of_three() {
+    assert!(refused("driver = \"kqueue\"")[0].contains("\"auto\", \"uring\" or \"epoll\""));
 }
 
 #[test]

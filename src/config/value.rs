@@ -13,10 +13,12 @@ use std::time::Duration;
 /// How the sockets of a core are driven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Driver {
-    /// Whatever this machine allows; today that is io_uring or nothing.
+    /// io_uring where this machine allows it, else epoll.
     #[default]
     Auto,
+    /// io_uring or nothing.
     Uring,
+    Epoll,
 }
 
 /// The kind of an option, its place in the struct that holds it, its defaults and its bounds. Ranges are inclusive.
@@ -195,6 +197,7 @@ impl<C> Field<C> {
             Self::Driver { place } => match place(config) {
                 Driver::Auto => "auto".to_owned(),
                 Driver::Uring => "uring".to_owned(),
+                Driver::Epoll => "epoll".to_owned(),
             },
         }
     }
@@ -440,9 +443,7 @@ fn parse_driver(text: &str) -> Result<Driver, Unfit> {
     match text {
         "auto" => Ok(Driver::Auto),
         "uring" | "io_uring" => Ok(Driver::Uring),
-        "epoll" => {
-            Err(Unfit("\"auto\" or \"uring\": the epoll driver is not part of this version".to_owned()))
-        }
-        _ => Err(Unfit("\"auto\" or \"uring\"".to_owned())),
+        "epoll" => Ok(Driver::Epoll),
+        _ => Err(Unfit("\"auto\", \"uring\" or \"epoll\"".to_owned())),
     }
 }

@@ -57,6 +57,7 @@ struct NodeFigures {
 impl Collector for NodeFigures {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         self.encode_build(&mut encoder)?;
+        self.encode_driver(&mut encoder)?;
         self.encode_cores(&mut encoder)?;
         self.encode_closes(&mut encoder)?;
         self.encode_panics(&mut encoder)?;
@@ -87,6 +88,14 @@ impl NodeFigures {
         let help = "Version of the server and what drives its sockets.";
         let labels = [("version", self.version), ("driver", self.view.driver)];
         encoder.encode_descriptor("build", help, None, MetricType::Info)?.encode_info(&labels)
+    }
+
+    fn encode_driver(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let help =
+            "1 for what drives the sockets, with the reason: works, configured, or why io_uring is refused.";
+        let labels = [("driver", self.view.driver), ("reason", self.view.driver_reason)];
+        let mut family = encoder.encode_descriptor("driver", help, None, MetricType::Gauge)?;
+        family.encode_family(&labels)?.encode_gauge(&1_i64)
     }
 
     fn encode_cores(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {

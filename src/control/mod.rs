@@ -103,6 +103,8 @@ pub struct NodeView {
     pub cpus: Vec<usize>,
     /// What moves the bytes: "io_uring" or "epoll".
     pub driver: &'static str,
+    /// Why this driver, in a word.
+    pub driver_reason: &'static str,
     pub lifecycle: Arc<Lifecycle>,
 }
 

@@ -62,6 +62,11 @@ impl Entrance {
     /// Out of descriptors or memory, or forbidden: trying again at once would only burn the core. Says when to.
     pub(super) fn pause(&mut self, now: Moment, shard: &mut Shard) -> Moment {
         shard.stats().accept_pauses += 1;
+        self.later(now)
+    }
+
+    /// The end of the next pause.
+    pub(super) fn later(&mut self, now: Moment) -> Moment {
         let until = now + Duration::from_millis(self.pause_ms);
         self.pause_ms = (self.pause_ms * 2).min(limits::ACCEPT_PAUSE_MS_MAX);
         until

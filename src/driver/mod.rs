@@ -1,11 +1,13 @@
-//! Runs a shard on a core: the only place that sees a ring, an executor and a clock at once.
+//! Runs a shard on a core: the only place that sees sockets, a thread and a clock at once.
 //!
-//! A driver owns sockets and requests; the shard owns everything that has a meaning. What a driver has to offer is
-//! `shard::Input` and `shard::Output`, so that another one (a plain thread on epoll) can stand beside this one.
+//! A driver owns sockets and requests; the shard owns everything that has a meaning and cannot tell one driver from the
+//! other: `uring`, a ring inside of an executor, and `epoll`, a plain thread. `turn`, `entrance` and `errands` are what
+//! they share.
 
 mod addresses;
 mod admission;
 mod entrance;
+mod epoll;
 mod errands;
 mod roll;
 mod slots;
@@ -27,6 +29,7 @@ use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement}
 use std::io::{Error, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 /// Everything that a core needs from the outside.
 pub struct Station {
@@ -51,27 +54,61 @@ pub struct Station {
 /// Why a core cannot start.
 #[derive(Debug)]
 pub enum NotReady {
-    Ring(Error),
+    /// What its sockets would be driven with.
+    Driver(Error),
     Listen(Error),
 }
 
+/// How the sockets of a core are driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverKind {
+    Uring,
+    Epoll,
+}
+
+impl DriverKind {
+    /// As the option has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uring => "uring",
+            Self::Epoll => "epoll",
+        }
+    }
+}
+
 /// A running core.
-pub struct Core(ExecutorJoinHandle<Result<()>>);
+pub struct Core(Running);
+
+enum Running {
+    Executor(ExecutorJoinHandle<Result<()>>),
+    Thread(JoinHandle<Result<()>>),
+}
 
 impl Core {
-    /// Starts the executor on its own pinned thread.
-    pub fn spawn(station: Station) -> Result<Self> {
-        let executor = LocalExecutorBuilder::new(Placement::Fixed(station.cpu))
-            .name("ringway")
-            .io_memory(EXECUTOR_MEMORY_BYTES)
-            .spawn(move || uring::run(station))
-            .map_err(|error| into_io(&error))?;
-        Ok(Self(executor))
+    /// Starts the core on its own pinned thread.
+    pub fn spawn(driver: DriverKind, station: Station) -> Result<Self> {
+        Ok(Self(match driver {
+            DriverKind::Uring => Running::Executor(
+                LocalExecutorBuilder::new(Placement::Fixed(station.cpu))
+                    .name("ringway")
+                    .io_memory(EXECUTOR_MEMORY_BYTES)
+                    .spawn(move || uring::run(station))
+                    .map_err(|error| into_io(&error))?,
+            ),
+            DriverKind::Epoll => Running::Thread(
+                thread::Builder::new()
+                    .name(format!("ringway-{}", station.cpu))
+                    .spawn(move || epoll::run(station))?,
+            ),
+        }))
     }
 
     /// Waits until the core has drained.
     pub fn join(self) -> Result<()> {
-        self.0.join().map_err(|error| into_io(&error))?
+        match self.0 {
+            Running::Executor(executor) => executor.join().map_err(|error| into_io(&error))?,
+            Running::Thread(thread) => thread.join().map_err(|_| Error::other("it panicked"))?,
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub struct RingFeatures {
 pub enum Refusal {
     #[error("the administrator has switched it off (kernel.io_uring_disabled = {0})")]
     Disabled(u8),
-    #[error("a seccomp filter forbids io_uring_setup, as the default profiles of container runtimes do")]
+    #[error("a seccomp filter forbids it, as the default profiles of container runtimes do")]
     Filtered,
     #[error("kernel {kernel} has no io_uring")]
     Absent { kernel: String },
@@ -61,6 +61,30 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// For figures.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Disabled(_) => "disabled",
+            Self::Filtered => "seccomp",
+            Self::Absent { .. } => "absent",
+            Self::Lacking { .. } => "lacking",
+            Self::Memory => "memory",
+            Self::Descriptors => "descriptors",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// A filter may let the set-up pass and refuse what comes after it.
+    fn named(self) -> Self {
+        if let Self::Failed { source, .. } = &self
+            && let Some(Errno::PERM | Errno::ACCESS | Errno::NOSYS) = Errno::from_io_error(source)
+            && is_filtered()
+        {
+            return Self::Filtered;
+        }
+        self
+    }
+
     /// What to do about it, with the command where there is one.
     pub fn fix(&self) -> String {
         match self {
@@ -71,8 +95,7 @@ impl Refusal {
                 `tuning/apply` does it and keeps what was there"
                 .to_owned(),
             Self::Filtered => "allow io_uring_setup, io_uring_enter and io_uring_register: for Docker \
-                `--security-opt seccomp=PROFILE` with a profile that has them (or seccomp=unconfined to try), \
-                for systemd SystemCallFilter=@aio"
+                `--security-opt seccomp=tuning/seccomp-ringway.json`, for systemd SystemCallFilter=@aio"
                 .to_owned(),
             Self::Absent { .. } | Self::Lacking { .. } => {
                 "run on Linux 6.1 or later: `uname --kernel-release` names the running kernel".to_owned()
@@ -90,6 +113,10 @@ impl Refusal {
 
 /// Builds a ring as the driver will, and accepts, polls, receives and cancels on it.
 pub fn probe() -> Result<RingFeatures, Refusal> {
+    try_out().map_err(Refusal::named)
+}
+
+fn try_out() -> Result<RingFeatures, Refusal> {
     let kernel = kernel_release();
     let (ring, flags) = build(&kernel)?;
     let missing = missing_operations(&ring)?;

@@ -3,12 +3,12 @@
 use crate::promotion::make_hot;
 use crate::support::client::Client;
 use crate::support::frame::{BINARY, masked};
-use crate::support::server::Server;
+use crate::support::server::{Server, is_epoll};
 use crate::support::session::OPEN;
 use rustix::process::Signal;
 
-/// far more bytes arrive at once than a core has buffers for (512 of 4 KiB). The server is stopped while they
-/// are sent, so that it finds all of them at the same time.
+/// far more bytes arrive at once than a core has buffers for (512 of 4 KiB for the ring, one of 64 KiB for epoll).
+/// The server is stopped while they are sent, so that it finds all of them at the same time.
 #[test]
 fn a_core_without_buffers_serves_every_hot_connection_to_the_last_byte() {
     const CLIENTS: usize = 300;
@@ -29,7 +29,8 @@ fn a_core_without_buffers_serves_every_hot_connection_to_the_last_byte() {
             client.expect(BINARY, &message(at + round, LEN));
         }
     }
-    assert!(server.metrics().figure("buffers_starved_total") > 0, "there were enough buffers after all");
+    let starved = server.metrics().figure("buffers_starved_total");
+    assert!(is_epoll() || starved > 0, "there were enough buffers after all");
     drop(clients);
     server.settled();
 }

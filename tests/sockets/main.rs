@@ -1,4 +1,5 @@
 //! The driver's rules on loopback, against the real server: what the kernel does to a ring, sockets and descriptors.
+//! They hold for both drivers; `RINGWAY_TEST_DRIVER=epoll` runs them on the other one.
 //!
 //! Tags in the docs of tests are rows of the catalogue of faults: R for resources. Tests end with `settled`:
 //! connections, descriptors and figures are back to the baseline and no assertion of ours was tripped.

@@ -1,8 +1,9 @@
-//! From parked to hot and back, and the moment in between.
+//! From parked to hot and back, and the moment in between. To epoll all sockets are the same: what is promised about bytes
+//! holds, and nobody is counted.
 
 use crate::support::client::Client;
 use crate::support::frame::{BINARY, TEXT, masked};
-use crate::support::server::Server;
+use crate::support::server::{Server, is_epoll};
 use crate::support::session::OPEN;
 use crate::support::wait::{pause, wait_until};
 use std::time::Duration;
@@ -20,7 +21,8 @@ fn a_busy_connection_becomes_hot_and_a_quiet_one_is_parked_again() {
             client.expect(TEXT, b"quiet");
         }
     }
-    assert_eq!(server.metrics().figure("promoted_total"), 2, "a few messages make nobody hot");
+    let promoted = if is_epoll() { 0 } else { 2 };
+    assert_eq!(server.metrics().figure("promoted_total"), promoted, "a few messages make nobody hot");
     drop((busy, idle));
     server.settled();
 }
@@ -48,7 +50,7 @@ fn nothing_is_lost_while_a_connection_becomes_hot() {
         }
     }
     // On a slow machine bursts fall together, and then they are no streak.
-    assert!(server.metrics().figure("promoted_total") > 0, "nobody became hot");
+    assert!(is_epoll() || server.metrics().figure("promoted_total") > 0, "nobody became hot");
     drop(clients);
     server.settled();
 }
@@ -65,7 +67,9 @@ fn nothing_is_lost_while_a_connection_is_parked() {
         client.send(&masked(BINARY, &numbered(at, 0)));
         pause(PARKING_TIME / CLIENTS as u32);
     }
-    wait_until("some were parked while they spoke", || server.metrics().figure("parked_total") > 0);
+    wait_until("some were parked while they spoke", || {
+        is_epoll() || server.metrics().figure("parked_total") > 0
+    });
     for (at, client) in clients.iter_mut().enumerate() {
         client.expect(BINARY, &numbered(at, 0));
         client.send(&masked(BINARY, &numbered(at, 1)));
@@ -86,7 +90,7 @@ pub fn make_hot(server: &Server, clients: &mut [Client]) {
                 client.expect(BINARY, b"busy");
             }
         }
-        hot(server) == clients.len() as u64
+        is_epoll() || hot(server) == clients.len() as u64
     });
 }
 

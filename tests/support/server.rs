@@ -55,7 +55,16 @@ impl Server {
         Self::launch(1, Some(config), command)
     }
 
-    fn launch(cores: usize, config: Option<&str>, mut command: Command) -> Self {
+    /// However the command starts it, with this driver.
+    pub fn start_as(driver: &str, command: Command, config: &str) -> Self {
+        Self::launch_with(driver, 1, Some(config), command)
+    }
+
+    fn launch(cores: usize, config: Option<&str>, command: Command) -> Self {
+        Self::launch_with(if is_epoll() { "epoll" } else { "uring" }, cores, config, command)
+    }
+
+    fn launch_with(driver: &str, cores: usize, config: Option<&str>, mut command: Command) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("server-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -64,12 +73,14 @@ impl Server {
         let cores = cores.to_string();
         let local = "127.0.0.1:0";
         command.args(["serve", "--cores", &cores, "--listen", local, "--internal", local]);
+        command.args(["--driver", driver]);
         if let Some(config) = config {
             fs::write(&file, config).unwrap();
             command.arg("--config").arg(&file);
         }
         let output = fs::File::create(&log).unwrap();
         let mut child = command
+            .env_remove(TEST_DRIVER)
             .arg("--ready-file")
             .arg(&ready)
             .stdin(Stdio::null())
@@ -181,6 +192,17 @@ impl Server {
     pub fn wait_for_exit(&mut self) -> std::process::ExitStatus {
         wait_until("the server exits", || self.child.try_wait().unwrap().is_some());
         self.child.wait().unwrap()
+    }
+}
+
+/// Suites run once on each driver: this names it in the environment, and without it it is io_uring.
+const TEST_DRIVER: &str = "RINGWAY_TEST_DRIVER";
+
+pub fn is_epoll() -> bool {
+    match std::env::var(TEST_DRIVER).as_deref() {
+        Ok("epoll") => true,
+        Ok("uring") | Err(_) => false,
+        Ok(other) => panic!("{TEST_DRIVER} is {other}; it must be uring or epoll"),
     }
 }
 

@@ -1,14 +1,14 @@
 //! The limits of the process, and how many connections they allow. Hard limits count: the server raises the soft ones.
 
 use super::Finding;
-use crate::config::Config;
+use crate::config::{Config, Driver};
 use crate::limits::RESERVED_DESCRIPTOR_COUNT;
 use crate::sys::rlimit;
 
 pub fn examine(config: &Config) -> Vec<Finding> {
     vec![
         descriptors(rlimit::descriptors().hard),
-        locked_memory(rlimit::locked_memory().hard, config.cores.len() as u64),
+        locked_memory(config.driver, rlimit::locked_memory().hard, config.cores.len() as u64),
     ]
 }
 
@@ -28,7 +28,7 @@ fn descriptors(hard: u64) -> Finding {
     }
 }
 
-fn locked_memory(hard: u64, cores: u64) -> Finding {
+fn locked_memory(driver: Driver, hard: u64, cores: u64) -> Finding {
     const FIX: &str =
         "`ulimit -l 65536` in the shell that starts it, or LimitMEMLOCK=64M in the systemd unit";
     let need = rlimit::LOCKED_MEMORY_BYTES_MIN.max(cores * LOCKED_BYTES_PER_CORE);
@@ -37,8 +37,8 @@ fn locked_memory(hard: u64, cores: u64) -> Finding {
     }
     let said = format!("{} KiB allowed, {} KiB wanted for {cores} cores", hard / 1024, need / 1024);
     if hard < rlimit::LOCKED_MEMORY_BYTES_MIN {
-        Finding::fail("locked memory", said, FIX)
-    } else if hard < need {
+        Finding::lack(driver, "locked memory", &said, FIX)
+    } else if hard < need && driver != Driver::Epoll {
         Finding::warn("locked memory", said, FIX)
     } else {
         Finding::ok("locked memory", said)
@@ -67,9 +67,13 @@ mod tests {
 
     #[test]
     fn locked_memory_must_suffice_for_every_core() {
-        assert_eq!(locked_memory(64 * 1024, 1).verdict, Verdict::Fail);
-        assert_eq!(locked_memory(8 << 20, 2).verdict, Verdict::Ok);
-        assert_eq!(locked_memory(8 << 20, 64).verdict, Verdict::Warn);
-        assert_eq!(locked_memory(u64::MAX, 64).verdict, Verdict::Ok);
+        let verdict = |driver, hard, cores| locked_memory(driver, hard, cores).verdict;
+        assert_eq!(verdict(Driver::Uring, 64 * 1024, 1), Verdict::Fail);
+        assert_eq!(verdict(Driver::Auto, 64 * 1024, 1), Verdict::Warn);
+        assert_eq!(verdict(Driver::Epoll, 64 * 1024, 1), Verdict::Ok);
+        assert_eq!(verdict(Driver::Auto, 8 << 20, 2), Verdict::Ok);
+        assert_eq!(verdict(Driver::Auto, 8 << 20, 64), Verdict::Warn);
+        assert_eq!(verdict(Driver::Epoll, 8 << 20, 64), Verdict::Ok);
+        assert_eq!(verdict(Driver::Auto, u64::MAX, 64), Verdict::Ok);
     }
 }

@@ -1,9 +1,10 @@
 //! The kernel and its io_uring: tried out, and each missing feature with its price.
 
 use super::Finding;
+use crate::config::Driver;
 use crate::sys::probe::{RingFeatures, kernel_release, probe};
 
-pub fn examine() -> Vec<Finding> {
+pub fn examine(driver: Driver) -> Vec<Finding> {
     match probe() {
         Ok(features) => {
             let mut findings = vec![
@@ -15,7 +16,7 @@ pub fn examine() -> Vec<Finding> {
         }
         Err(refusal) => vec![
             Finding::ok("kernel", kernel_release()),
-            Finding::fail("io_uring", refusal.to_string(), refusal.fix()),
+            Finding::lack(driver, "io_uring", &refusal.to_string(), refusal.fix()),
         ],
     }
 }

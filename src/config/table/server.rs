@@ -40,7 +40,7 @@ pub const OPTIONS: &[Entry] = &[
     restart(entry(
         "driver",
         Field::Driver { place: |c| &mut c.driver },
-        "How sockets are driven; io_uring is the only way so far.",
+        "How sockets are driven: auto is io_uring where the machine allows it, else epoll; uring is io_uring or nothing.",
     )),
     restart(alias(
         "listen",

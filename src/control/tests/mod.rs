@@ -50,6 +50,7 @@ impl Node {
             published: published.clone(),
             cpus: vec![0, 4],
             driver: "io_uring",
+            driver_reason: "works",
             lifecycle: Arc::clone(&lifecycle),
         };
         let control = spawn_bounded(options, view, inbox, line, || {}, bounds).unwrap();

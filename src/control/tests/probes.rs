@@ -42,6 +42,7 @@ fn the_metrics_are_openmetrics_and_say_so() {
     assert_eq!(value("ringway_closes_total{code=\"other\",core=\"4\"}"), Some(1.0));
     assert_eq!(value("ringway_closes_total{code=\"3008\",core=\"0\"}"), None);
     assert_eq!(value("ringway_build_info{version=\"1.2.3\",driver=\"io_uring\"}"), Some(1.0));
+    assert_eq!(value("ringway_driver{driver=\"io_uring\",reason=\"works\"}"), Some(1.0));
     assert_eq!(value("ringway_ready"), Some(0.0));
     assert!(value("ringway_uptime_seconds").unwrap() >= 0.0);
     assert!(value("process_resident_memory_bytes").unwrap() > 0.0);
@@ -94,6 +95,7 @@ fn a_taken_internal_port_is_an_error_of_the_start() {
         published: Vec::new(),
         cpus: Vec::new(),
         driver: "epoll",
+        driver_reason: "works",
         lifecycle: std::sync::Arc::default(),
     };
     let taken =

@@ -24,6 +24,7 @@ fn child() {
         published: Vec::new(),
         cpus: Vec::new(),
         driver: "io_uring",
+        driver_reason: "works",
         lifecycle: Arc::clone(&lifecycle),
     };
     let options = options(Duration::from_millis(stop_ms.parse().unwrap()));

@@ -53,11 +53,11 @@ impl Io {
             buffers: limits::RECV_BUFFER_COUNT,
             buffer_bytes: limits::RECV_BUFFER_BYTES,
         };
-        let mut ring = Ring::new(options, station.mail.alarm().as_fd()).map_err(NotReady::Ring)?;
+        let mut ring = Ring::new(options, station.mail.alarm().as_fd()).map_err(NotReady::Driver)?;
         ring.watch(station.mail.bell().as_fd());
         let listener = socket::listen(station.listen, limits::BACKLOG).map_err(NotReady::Listen)?;
         ring.accept(listener.as_fd());
-        ring.submit().map_err(NotReady::Ring)?;
+        ring.submit().map_err(NotReady::Driver)?;
         Ok(Self {
             ring,
             bell: station.mail.bell().clone(),

@@ -63,7 +63,7 @@ enum Reaped {
 impl Uring {
     fn new(station: Station) -> std::result::Result<(Self, Parking), NotReady> {
         let now = clock::now();
-        let parking = Parking::new(station.mail.alarm()).map_err(|error| NotReady::Ring(error.into()))?;
+        let parking = Parking::new(station.mail.alarm()).map_err(|error| NotReady::Driver(error.into()))?;
         let io = Io::new(&station, now)?;
         Ok((Self { turn: Turn::new(station, now), io }, parking))
     }

@@ -1,0 +1,83 @@
+//! Accepting, and pausing when descriptors run out.
+//! Invariant: while accepting pauses the listener is not watched, because its queue would wake the core without end.
+
+use super::io::Io;
+use super::socket::{Socket, number_of};
+use crate::shard::{Input, Shard};
+use crate::sys::socket;
+use crate::time::Moment;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepting {
+    Open,
+    /// Out of descriptors: try again then.
+    Paused {
+        until: Moment,
+    },
+    Ended,
+}
+
+impl Accepting {
+    pub(super) fn deadline(self) -> Option<Moment> {
+        match self {
+            Self::Paused { until } => Some(until),
+            Self::Open | Self::Ended => None,
+        }
+    }
+}
+
+impl Io {
+    /// Those whom one turn takes; the others are reported again.
+    pub(super) fn accept(&mut self, now: Moment, shard: &mut Shard) {
+        for _ in 0..ACCEPT_COUNT_MAX {
+            let Some(listener) = &self.listener else { return };
+            match socket::accept(listener.as_fd()) {
+                Ok(Some(fd)) => self.admit(now, fd, shard),
+                Ok(None) => return,
+                // The peer was gone before we looked.
+                Err(Errno::CONNABORTED | Errno::PROTO) => {}
+                Err(_) => {
+                    self.epoll.forget(listener.as_fd());
+                    self.accepting = Accepting::Paused { until: self.entrance.pause(now, shard) };
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, now: Moment, fd: OwnedFd, shard: &mut Shard) {
+        let Some(conn) = self.entrance.admit(now, fd.as_fd(), shard) else {
+            return;
+        };
+        let watched = self.epoll.watch_socket(fd.as_fd(), number_of(conn));
+        self.sockets.insert(Socket::new(conn, fd));
+        if watched.is_err() {
+            shard.handle(now, Input::Broken { conn });
+        }
+    }
+
+    pub(super) fn resume_accepting(&mut self, now: Moment) {
+        let Accepting::Paused { until } = self.accepting else { return };
+        if until > now {
+            return;
+        }
+        // Refused for want of memory: later, then.
+        let is_watched = |listener: &OwnedFd| self.epoll.watch_listener(listener.as_fd()).is_ok();
+        self.accepting = match &self.listener {
+            Some(listener) if !is_watched(listener) => Accepting::Paused { until: self.entrance.later(now) },
+            Some(_) => Accepting::Open,
+            None => Accepting::Ended,
+        };
+    }
+
+    /// What waits in the listener's queue goes with it.
+    pub(super) fn stop_accepting(&mut self) {
+        self.accepting = Accepting::Ended;
+        self.listener = None;
+    }
+}
+
+/// Accepted at one go, so that a flood of newcomers does not keep those waiting who are in.
+const ACCEPT_COUNT_MAX: u32 = 256;
