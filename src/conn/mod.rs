@@ -32,8 +32,18 @@ pub struct Conn {
     pub is_surplus: bool,
     /// A payload was refused: what comes behind it must not leave either.
     pub is_slow: bool,
+    /// More than half of its queue is taken, which has been said; until its next send is done.
+    pub is_heavy: bool,
     /// Without a socket of ours: the control plane speaks its HTTP.
     pub is_stream: bool,
+}
+
+/// What a connection is owed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    Light,
+    /// More than half of what its queue takes. Said once, until a send of it is done.
+    Heavy,
 }
 
 /// Where a connection is in its life. It only ever moves down this list.
@@ -73,11 +83,22 @@ impl Conn {
     /// Owes a payload. After the first refusal every other is refused too, so that a peer which leaves before it is cut
     /// off has heard a shorter story, but never one with a hole.
     #[inline]
-    pub fn owe(&mut self, nodes: &mut Nodes, payload: Payload, bytes_max: u32) -> Result<(), Overflow> {
+    pub fn owe(&mut self, nodes: &mut Nodes, payload: Payload, bytes_max: u32) -> Result<Load, Overflow> {
         if self.is_slow {
             return Err(Overflow);
         }
-        self.outbox.push(nodes, payload, bytes_max).inspect_err(|_| self.is_slow = true)
+        self.outbox.push(nodes, payload, bytes_max).inspect_err(|_| self.is_slow = true)?;
+        if self.is_heavy || self.outbox.waiting_bytes() <= bytes_max / 2 {
+            return Ok(Load::Light);
+        }
+        self.is_heavy = true;
+        Ok(Load::Heavy)
+    }
+
+    /// The send that was under way is done.
+    pub fn landed(&mut self) {
+        self.outbox.landed();
+        self.is_heavy = false;
     }
 
     /// The earlier of its two deadlines.
@@ -110,7 +131,23 @@ impl Conn {
 
 #[cfg(test)]
 mod tests {
+    use super::outbox::Gather;
     use super::*;
+
+    #[test]
+    fn a_heavy_load_is_said_once_until_a_send_is_done() {
+        let (mut conn, mut nodes, mut run) = (Conn::default(), Nodes::default(), Vec::new());
+        let owe = |conn: &mut Conn, nodes: &mut Nodes| conn.owe(nodes, Payload::new(vec![0; 30]), 100);
+        assert_eq!(owe(&mut conn, &mut nodes), Ok(Load::Light));
+        assert_eq!(owe(&mut conn, &mut nodes), Ok(Load::Heavy));
+        assert_eq!(owe(&mut conn, &mut nodes), Ok(Load::Light));
+        conn.outbox.take_run(&mut nodes, &mut run, Gather { bytes_max: 100, copy_bytes_max: 100 });
+        assert_eq!(owe(&mut conn, &mut nodes), Err(Overflow), "what is in flight counts");
+        conn.is_slow = false;
+        conn.landed();
+        assert_eq!(owe(&mut conn, &mut nodes), Ok(Load::Light));
+        assert_eq!(owe(&mut conn, &mut nodes), Ok(Load::Heavy));
+    }
 
     /// The budget for an idle connection is 192 bytes, driver and timer included.
     #[test]

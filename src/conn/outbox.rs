@@ -49,7 +49,7 @@ impl Default for Outbox {
 impl Outbox {
     /// Appends. An empty outbox takes any payload: a limit on one message is not the business of a queue.
     pub fn push(&mut self, nodes: &mut Nodes, payload: Payload, bytes_max: u32) -> Result<(), Overflow> {
-        let waiting = self.queued_bytes.saturating_add(self.in_flight_bytes);
+        let waiting = self.waiting_bytes();
         let total = waiting.saturating_add(payload.len());
         if waiting > 0 && total > bytes_max {
             return Err(Overflow);
@@ -139,6 +139,11 @@ impl Outbox {
         }
         self.last = NONE;
         self.queued_bytes = 0;
+    }
+
+    /// Bytes queued and in flight.
+    pub const fn waiting_bytes(&self) -> u32 {
+        self.queued_bytes.saturating_add(self.in_flight_bytes)
     }
 
     pub fn is_sending(&self) -> bool {

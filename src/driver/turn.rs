@@ -19,6 +19,8 @@ pub(super) trait Sockets {
     fn carry_out(&mut self, output: Output);
     /// Tells the shard what has come of its outputs. True if there was anything.
     fn report(&mut self, now: Moment, shard: &mut Shard) -> bool;
+    /// Lets go of what was handed out, and tells the shard which sends are done already. True if there was one.
+    fn push_out(&mut self, now: Moment, shard: &mut Shard) -> bool;
     fn errands(&mut self) -> &mut Errands;
     /// When there is something to do even if nothing arrives.
     fn deadline(&self) -> Option<Moment>;
@@ -71,14 +73,29 @@ impl Turn {
         }
     }
 
-    pub(super) fn take_mail(&mut self, now: Moment) -> bool {
+    pub(super) fn take_mail(&mut self, now: Moment, sockets: &mut impl Sockets) -> bool {
         // What waits now, and not what comes while we read: a core that is written to without end has clients, too.
         let count = self.mail.depth();
         for _ in 0..count {
             let Some(mail) = self.mail.take() else { break };
             self.shard.handle(now, Input::Mail(mail));
+            self.relieve(now, sockets);
         }
         count > 0
+    }
+
+    /// In the middle of a turn: if somebody is owed much, what can leave does so now. A turn may be long, and only a reader
+    /// that does not take what it is sent is slow.
+    pub(super) fn relieve(&mut self, now: Moment, sockets: &mut impl Sockets) {
+        if !self.shard.take_pressure() {
+            return;
+        }
+        for _ in 0..RELIEF_ROUNDS_MAX {
+            self.hand_out(now, sockets);
+            if !sockets.push_out(now, &mut self.shard) {
+                return;
+            }
+        }
     }
 
     /// Deadlines wait for what has arrived before them: after a long pause the pongs are there, only not read yet. `is_rest`:
@@ -95,16 +112,7 @@ impl Turn {
 
     /// Carries out what the shard wants, until it wants nothing more. True if there was anything.
     pub(super) fn flush(&mut self, now: Moment, sockets: &mut impl Sockets) -> bool {
-        let mut is_busy = false;
-        loop {
-            self.shard.drain(&mut |output| {
-                is_busy = true;
-                sockets.carry_out(output);
-            });
-            if !sockets.report(now, &mut self.shard) {
-                break;
-            }
-        }
+        let is_busy = self.hand_out(now, sockets);
         let cores = &self.cores;
         self.is_mail_blocked = self.shard.post(|to, mail| match cores.get(to.index()) {
             Some(mailbox) => mailbox.post(mail),
@@ -112,6 +120,19 @@ impl Turn {
         });
         self.is_mail_blocked |= sockets.errands().post_memos();
         is_busy
+    }
+
+    fn hand_out(&mut self, now: Moment, sockets: &mut impl Sockets) -> bool {
+        let mut is_busy = false;
+        loop {
+            self.shard.drain(&mut |output| {
+                is_busy = true;
+                sockets.carry_out(output);
+            });
+            if !sockets.report(now, &mut self.shard) {
+                return is_busy;
+            }
+        }
     }
 
     /// Announces sleep to the other cores. False: mail has come, do not sleep.
@@ -160,6 +181,8 @@ impl Turn {
 
 /// Deadlines wait at most this long for arrivals that find no end.
 const ADVANCE_DELAY_MAX: Duration = Duration::from_secs(1);
+/// Sends of one connection in a row in the middle of a turn: 4 MiB, as much as a socket's buffer takes.
+const RELIEF_ROUNDS_MAX: u32 = 64;
 /// A full mailbox is tried again this often.
 const MAIL_RETRY: Duration = Duration::from_millis(1);
 /// The shard counts on from the wall clock that it was told; one that was set is noticed this soon.

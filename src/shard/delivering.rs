@@ -7,6 +7,7 @@ use super::Shard;
 use super::encoding::{self, Patches, Style};
 use super::guarding::Underway;
 use super::mail::{Bulletin, Mail};
+use crate::conn::Load;
 use crate::conn::outbox::Nodes;
 use crate::failpoint::{FailPoints, Point};
 use crate::hub::{Form, Look, NOBODY, Seat, Sink};
@@ -25,6 +26,7 @@ macro_rules! desk {
             nodes: &mut $shard.nodes,
             dirty: &mut $shard.dirty,
             slow: &mut $shard.slow,
+            is_pressed: &mut $shard.is_pressed,
             outbox_bytes_max: $shard.settings.limits.outbox_bytes_max,
             refused: 0,
         }
@@ -145,6 +147,7 @@ struct Desk<'a> {
     nodes: &'a mut Nodes,
     dirty: &'a mut Vec<u32>,
     slow: &'a mut Vec<u32>,
+    is_pressed: &'a mut bool,
     outbox_bytes_max: u32,
     refused: u32,
 }
@@ -155,10 +158,13 @@ impl Desk<'_> {
         let Some(conn) = self.conns.at_slot(slot) else {
             return;
         };
-        if conn.owe(self.nodes, payload.clone(), self.outbox_bytes_max).is_err() {
+        let Ok(load) = conn.owe(self.nodes, payload.clone(), self.outbox_bytes_max) else {
             self.slow.push(slot);
             self.refused += 1;
-        } else if !conn.is_dirty {
+            return;
+        };
+        *self.is_pressed |= load == Load::Heavy;
+        if !conn.is_dirty {
             conn.is_dirty = true;
             self.dirty.push(slot);
         }

@@ -84,7 +84,7 @@ impl Shard {
     /// Without a send under way none will be reported as done.
     fn lose_in_flush(&mut self, id: ConnId, is_out: bool) {
         if !is_out && let Some(conn) = self.conns.get_mut(id) {
-            conn.outbox.landed();
+            conn.landed();
         }
         self.lose(id);
     }
@@ -117,7 +117,7 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        conn.outbox.landed();
+        conn.landed();
         if conn.outbox.has_queued() || matches!(conn.phase, Phase::Lingering { .. }) {
             self.mark_dirty(id);
         }

@@ -69,7 +69,7 @@ pub use settings::Settings;
 pub use tallies::Tallies;
 
 use crate::conn::outbox::Nodes;
-use crate::conn::{Conn, Phase};
+use crate::conn::{Conn, Load, Phase};
 use crate::delta::Encoder;
 use crate::hub::Hub;
 use crate::ids::ConnId;
@@ -124,6 +124,8 @@ pub struct Shard {
     dirty: Vec<u32>,
     /// Slots whose outbox refused a payload in this turn.
     slow: Vec<u32>,
+    /// Somebody is owed more than half of what its queue takes.
+    is_pressed: bool,
     /// Slots that were owed what their codec cannot carry.
     unfit: Vec<u32>,
     /// Subscriptions on their way.
@@ -204,6 +206,7 @@ impl Shard {
             cork: Cork::default(),
             dirty: Vec::new(),
             slow: Vec::new(),
+            is_pressed: false,
             unfit: Vec::new(),
             joins: Joins::default(),
             connecting: HashMap::new(),
@@ -313,6 +316,16 @@ impl Shard {
         self.finish_input();
     }
 
+    /// Whether a drain had better not wait for the end of the turn: somebody may be cut off for being slow whose socket
+    /// would take everything. Says so once.
+    pub fn take_pressure(&mut self) -> bool {
+        std::mem::take(&mut self.is_pressed)
+    }
+
+    pub const fn is_pressed(&self) -> bool {
+        self.is_pressed
+    }
+
     /// When `advance` is worth calling next, if nothing else happens.
     pub fn deadline(&self) -> Option<Moment> {
         // Without a stream of another core there is nothing to compare, and a quiet node sleeps.
@@ -403,10 +416,10 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        if conn.owe(&mut self.nodes, payload, self.settings.limits.outbox_bytes_max).is_err() {
-            self.slow.push(id.slot);
-            return;
-        }
+        let Ok(load) = conn.owe(&mut self.nodes, payload, self.settings.limits.outbox_bytes_max) else {
+            return self.slow.push(id.slot);
+        };
+        self.is_pressed |= load == Load::Heavy;
         self.mark_dirty(id);
     }
 

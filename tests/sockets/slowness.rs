@@ -6,6 +6,7 @@ use crate::support::metrics::resident_bytes;
 use crate::support::server::Server;
 use crate::support::session::{OPEN, PATH, Session};
 use crate::support::wait::wait_until;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const MIB: u64 = 1024 * 1024;
@@ -84,5 +85,32 @@ fn memory_of_slow_readers_is_free_again() {
     }
     let grown = resident_bytes(server.pid()).saturating_sub(before);
     assert!(grown < 2 * CLIENTS * QUEUE, "{grown} bytes after {WAVES} waves of {}", CLIENTS * QUEUE);
+    server.settled();
+}
+
+/// The server is stopped while many write to it, so that it finds all of it in one turn: many times what a queue takes.
+#[test]
+fn a_reader_that_keeps_up_is_not_cut_because_a_turn_was_long() {
+    const PUBLISHERS: u64 = 24;
+    const EACH: u64 = 1_000;
+    let server = Server::start(&format!("{OPEN}queue_max_size = 131_072\n"));
+    let mut reader = Session::start(&server);
+    reader.subscribe("flood");
+    let mut publishers: Vec<Session> = (0..PUBLISHERS).map(|_| Session::start(&server)).collect();
+    server.signal(Signal::STOP);
+    for (from, publisher) in publishers.iter_mut().enumerate() {
+        publisher.send_many(EACH, "publish", &json!({"channel": "flood", "data": from}));
+    }
+    server.signal(Signal::CONT);
+    let mut heard = vec![0; publishers.len()];
+    for _ in 0..PUBLISHERS * EACH {
+        match reader.story_or_end() {
+            Ok(publication) => heard[publication.data.as_u64().unwrap() as usize] += 1,
+            Err(close) => panic!("cut off after {heard:?}: {close:?}"),
+        }
+    }
+    assert!(heard.iter().all(|&count| count == EACH));
+    assert_eq!(server.metrics().figure("slow_disconnects_total"), 0);
+    drop((reader, publishers));
     server.settled();
 }

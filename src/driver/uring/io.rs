@@ -21,6 +21,7 @@ use crate::sys::socket;
 use crate::time::Moment;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
+use std::collections::VecDeque;
 
 /// See the module.
 pub(super) struct Io {
@@ -41,6 +42,8 @@ pub(super) struct Io {
     /// Slots with a multishot receive.
     pub(super) hot: Vec<u32>,
     pub(super) swept_at: Moment,
+    /// Completions that have come in the middle of a turn.
+    backlog: VecDeque<Completion>,
     /// Bytes read from sockets that are about to be handed over.
     handovers: Vec<(ConnId, Vec<u8>)>,
 }
@@ -71,8 +74,17 @@ impl Io {
             starved: Vec::new(),
             hot: Vec::new(),
             swept_at: now,
+            backlog: VecDeque::new(),
             handovers: Vec::new(),
         })
+    }
+
+    pub(super) fn next_completion(&mut self) -> Option<Completion> {
+        self.backlog.pop_front().or_else(|| self.ring.reap())
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
     }
 
     pub(super) fn complete(&mut self, now: Moment, completion: Completion, shard: &mut Shard) {
@@ -191,6 +203,24 @@ impl Sockets for Io {
 
     fn report(&mut self, now: Moment, shard: &mut Shard) -> bool {
         self.errands.report(now, shard)
+    }
+
+    /// Most sends are done as soon as the kernel hears of them. What else has arrived keeps its order, and waits.
+    fn push_out(&mut self, now: Moment, shard: &mut Shard) -> bool {
+        // An error is met again at the end of the turn.
+        if self.ring.submit().is_err() {
+            return false;
+        }
+        let mut is_sent = false;
+        while let Some(completion) = self.ring.reap() {
+            if let Completion::Sent { token, payload, result } = completion {
+                is_sent = true;
+                self.sent(now, token, payload, result, shard);
+            } else {
+                self.backlog.push_back(completion);
+            }
+        }
+        is_sent
     }
 
     fn errands(&mut self) -> &mut Errands {

@@ -73,9 +73,10 @@ impl Uring {
         let now = clock::now();
         self.turn.tell_time(now);
         let mut is_busy = self.io.read_more(now, &mut self.turn.shard);
+        self.turn.relieve(now, &mut self.io);
         let reaped = self.reap(now)?;
         is_busy |= reaped != Reaped::Nothing;
-        is_busy |= self.turn.take_mail(now);
+        is_busy |= self.turn.take_mail(now, &mut self.io);
         self.turn.fire(now, reaped == Reaped::Some);
         self.io.resume_accepting(now);
         self.io.sweep(now);
@@ -95,16 +96,17 @@ impl Uring {
         for _ in 0..REAP_ROUNDS_MAX {
             let mut count = 0;
             while count < REAP_COMPLETIONS_MAX
-                && let Some(completion) = self.io.ring.reap()
+                && let Some(completion) = self.io.next_completion()
             {
                 // An alarm by itself is no work: what it is for may be.
                 if !matches!(completion, Completion::TimedOut) {
                     reaped = Reaped::All;
                 }
                 self.io.complete(now, completion, &mut self.turn.shard);
+                self.turn.relieve(now, &mut self.io);
                 count += 1;
             }
-            if !self.io.ring.is_waiting() {
+            if !self.io.ring.is_waiting() && !self.io.has_backlog() {
                 return Ok(reaped);
             }
             self.turn.shard.stats().completions_overflowed += u64::from(self.io.ring.is_overflown());
@@ -116,7 +118,7 @@ impl Uring {
     /// Whether nothing can be missed by sleeping now. Announces the sleep to other cores and sets the alarm.
     fn may_sleep(&mut self) -> Result<bool> {
         let now = clock::now();
-        if self.io.has_unread() || !self.turn.doze(now) {
+        if self.io.has_unread() || self.io.has_backlog() || !self.turn.doze(now) {
             return Ok(false);
         }
         if let Some(due) = self.turn.alarm(now, &self.io) {

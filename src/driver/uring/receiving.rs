@@ -101,7 +101,9 @@ impl Io {
 
     pub(super) fn read_more(&mut self, now: Moment, shard: &mut Shard) -> bool {
         let unread = std::mem::take(&mut self.unread);
-        for &slot in &unread {
+        let is_busy = !unread.is_empty();
+        let mut unread = unread.into_iter();
+        for slot in unread.by_ref() {
             let Some(socket) = self.sockets.at_slot(slot) else { continue };
             socket.is_unread = false;
             let is_parked = matches!(socket.wait, Wait::Poll | Wait::PollEnding | Wait::Nothing);
@@ -109,8 +111,13 @@ impl Io {
                 let id = socket.id;
                 self.read(now, id, shard);
             }
+            if shard.is_pressed() {
+                break;
+            }
         }
-        !unread.is_empty()
+        // Somebody is owed much: the others are read first in the next turn.
+        drop(self.unread.splice(0..0, unread));
+        is_busy
     }
 
     pub(super) fn has_unread(&self) -> bool {
