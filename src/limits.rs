@@ -29,6 +29,14 @@ pub const MESSAGE_BYTES_MAX: u32 = 64 * KIB;
 pub const MESSAGE_BYTES_CEILING: u32 = 64 * MIB;
 /// Frames without payload inside one message: legal, but nobody sends many. Beyond: 1008.
 pub const EMPTY_FRAMES_MAX: u32 = 256;
+/// Messages of ours below this go uncompressed: headers of packets weigh more than what could be saved.
+pub const DEFLATE_BYTES_MIN: u32 = 128;
+/// How far back compressed messages may refer into those before: 4 KiB a direction and connection.
+pub const TAKEOVER_WINDOW_BITS: u32 = 12;
+/// Memory of a node for that, some 8,000 connections. Beyond: messages of new ones stand by themselves.
+pub const TAKEOVER_BYTES_MAX: u32 = 64 * MIB;
+/// Blocks that end a DEFLATE stream within one compressed message: legal, but one is all that anybody sends. Beyond: 1008.
+pub const FINAL_BLOCK_COUNT_MAX: u32 = 16;
 /// Buffers for messages in pieces that a core keeps for the next ones. Beyond: back to the allocator.
 pub const ASSEMBLY_COUNT_KEPT_MAX: usize = 64;
 /// A buffer that grew larger is not kept, so that one large message does not set the size for ever: 1 MiB a core at most.

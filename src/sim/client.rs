@@ -68,8 +68,12 @@ pub enum Heard {
     Close(Option<u16>, String),
 }
 
-const OPTIONS: ReadOptions =
-    ReadOptions { role: Role::Client, message_bytes_max: 64 * 1024 * 1024, empty_frames_max: 16 };
+const OPTIONS: ReadOptions = ReadOptions {
+    role: Role::Client,
+    message_bytes_max: 64 * 1024 * 1024,
+    empty_frames_max: 16,
+    deflate: false,
+};
 
 /// Long enough for every head that a server of ours sends.
 const HEAD_BYTES_MAX: usize = 4096;

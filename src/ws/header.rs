@@ -1,4 +1,4 @@
-//! The two to fourteen bytes in front of a payload. RFC 6455 section 5.2.
+//! The two to fourteen bytes in front of a payload. RFC 6455 section 5.2, RFC 7692 section 6.
 //!
 //! Invariant: every rule that a header can break is checked here, in the order of its bytes and as soon as they are in,
 //! so that the verdict depends on the bytes alone and never on how they were cut into chunks.
@@ -13,6 +13,8 @@ pub(super) const HEADER_BYTES_MAX: usize = 14;
 pub(super) struct Header {
     pub fin: bool,
     pub opcode: Opcode,
+    /// Of the first frame of a message: what all its frames carry is compressed.
+    pub is_compressed: bool,
     pub key: Option<[u8; 4]>,
     pub payload_len: u32,
     /// Bytes of the header itself.
@@ -24,6 +26,8 @@ pub(super) struct Allowed {
     pub role: Role,
     /// A fragmented message is open: it can only go on or be interrupted by control frames.
     pub in_message: bool,
+    /// Compression was agreed on.
+    pub deflate: bool,
     /// What is left of the message limit.
     pub payload_bytes_max: u32,
 }
@@ -33,7 +37,7 @@ impl Header {
     pub fn decode(bytes: &[u8], allowed: &Allowed) -> Result<Option<Self>, Violation> {
         let Some((&first, bytes)) = bytes.split_first() else { return Ok(None) };
         let fin = first & 0x80 != 0;
-        let opcode = decode_first(first, fin, allowed)?;
+        let (opcode, is_compressed) = decode_first(first, fin, allowed)?;
 
         let Some((&second, bytes)) = bytes.split_first() else { return Ok(None) };
         let masked = second & 0x80 != 0;
@@ -51,10 +55,10 @@ impl Header {
         let payload_len = payload_len as u32;
 
         if !masked {
-            return Ok(Some(Self { fin, opcode, key: None, payload_len, len: 2 + extended }));
+            return Ok(Some(Self { fin, opcode, is_compressed, key: None, payload_len, len: 2 + extended }));
         }
         let Some(&key) = bytes.first_chunk::<4>() else { return Ok(None) };
-        Ok(Some(Self { fin, opcode, key: Some(key), payload_len, len: 2 + extended + 4 }))
+        Ok(Some(Self { fin, opcode, is_compressed, key: Some(key), payload_len, len: 2 + extended + 4 }))
     }
 
     /// Bytes of header and payload together.
@@ -63,12 +67,18 @@ impl Header {
     }
 }
 
-fn decode_first(first: u8, fin: bool, allowed: &Allowed) -> Result<Opcode, Violation> {
+fn decode_first(first: u8, fin: bool, allowed: &Allowed) -> Result<(Opcode, bool), Violation> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values" (5.2).
-    if first & 0x70 != 0 {
+    let is_compressed = first & 0x40 != 0;
+    if first & 0x30 != 0 || (is_compressed && !allowed.deflate) {
         return Err(Violation::ReservedBitSet);
     }
     let opcode = Opcode::new(first & 0x0f).ok_or(Violation::OpcodeReserved)?;
+    // "An endpoint MUST NOT set the 'Per-Message Compressed' bit of control frames and non-first fragments of a data
+    // message" (RFC 7692 section 6.1).
+    if is_compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+        return Err(Violation::ReservedBitSet);
+    }
     match opcode {
         // "Control frames themselves MUST NOT be fragmented" (5.4).
         Opcode::Close | Opcode::Ping | Opcode::Pong if !fin => Err(Violation::ControlFragmented),
@@ -80,7 +90,7 @@ fn decode_first(first: u8, fin: bool, allowed: &Allowed) -> Result<Opcode, Viola
         | Opcode::Binary
         | Opcode::Close
         | Opcode::Ping
-        | Opcode::Pong => Ok(opcode),
+        | Opcode::Pong => Ok((opcode, is_compressed)),
     }
 }
 

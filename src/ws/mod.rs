@@ -1,10 +1,12 @@
-//! WebSocket frames (RFC 6455), without any IO: bytes in, events out; messages in, bytes out.
+//! WebSocket frames (RFC 6455) and their compression (RFC 7692), without any IO: bytes in, events out; messages in,
+//! bytes out.
 //!
 //! `Reader` is strict: what the RFC forbids is a `Violation`, found on the earliest byte that shows it. `writer` only
 //! ever makes frames that a strict peer accepts. Splitting the input differently never changes the events.
 //! Knows nothing of sockets, clocks, channels or the HTTP head that came before.
 
 mod close;
+pub mod deflate;
 #[cfg(test)]
 mod differential;
 mod header;

@@ -1,13 +1,14 @@
 //! A message or frame that is not whole yet: what is kept of it between two chunks. RFC 6455 section 5.4.
 //!
 //! Invariant: `data` holds the unmasked payload of the open message, all frames in one piece, and as text it is checked
-//! as far as `checked`. Its capacity is at most twice what was received: a declared length reserves nothing.
+//! as far as `checked`; a compressed message is checked when it is whole, since only then it is known what it says. Its capacity is at most twice what was received: a declared length reserves nothing.
 
 #![expect(clippy::mut_mut, reason = "the input is a slice that shrinks as it is consumed")]
 
+use super::deflate::History;
 use super::header::{Allowed, HEADER_BYTES_MAX, Header};
 use super::reader::{self, Event, ReadOptions};
-use super::{Kind, Opcode, Violation, unmask, utf8};
+use super::{Kind, Opcode, Pool, Violation, unmask, utf8};
 use crate::limits::CONTROL_BYTES_MAX;
 
 #[derive(Debug)]
@@ -33,6 +34,7 @@ struct Frame {
 #[derive(Clone, Copy, Debug)]
 struct Message {
     kind: Kind,
+    is_compressed: bool,
     empty_frames: u32,
     checked: u32,
 }
@@ -42,7 +44,7 @@ enum Progress {
     Starved,
     /// The frame is whole, its message is not.
     Fragment,
-    Message(Kind),
+    Message(Message),
     Control(Opcode, u32),
 }
 
@@ -75,6 +77,8 @@ impl Partial {
         &mut self,
         input: &mut &mut [u8],
         options: &ReadOptions,
+        pool: &mut Pool,
+        history: Option<&mut History>,
     ) -> Result<Option<Event<'_>>, Violation> {
         loop {
             let frame = match self.frame {
@@ -87,7 +91,13 @@ impl Partial {
             match self.take_payload(frame, input)? {
                 Progress::Starved => return Ok(None),
                 Progress::Fragment => {}
-                Progress::Message(kind) => return Ok(Some(Event::Message(kind, &self.data))),
+                Progress::Message(message) => {
+                    if message.is_compressed {
+                        let bytes_max = options.message_bytes_max;
+                        pool.inflater.inflate_in_place(&mut self.data, bytes_max, history)?;
+                    }
+                    return self.said(message.kind, message.checked).map(Some);
+                }
                 Progress::Control(opcode, len) => {
                     let payload = self.control.get(..len as usize).unwrap_or_default();
                     return reader::control(opcode, payload).map(Some);
@@ -112,6 +122,7 @@ impl Partial {
         let allowed = Allowed {
             role: options.role,
             in_message: self.message.is_some(),
+            deflate: options.deflate,
             payload_bytes_max: options.message_bytes_max.saturating_sub(received),
         };
         if self.spill_len == 0
@@ -142,7 +153,8 @@ impl Partial {
             Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => None,
         };
         if let Some(kind) = opened {
-            self.message = Some(Message { kind, empty_frames: 0, checked: 0 });
+            let is_compressed = header.is_compressed;
+            self.message = Some(Message { kind, is_compressed, empty_frames: 0, checked: 0 });
         }
         // A message of one empty frame is not a fragment of anything.
         let is_fragment = header.opcode == Opcode::Continuation || (opened.is_some() && !header.fin);
@@ -197,6 +209,7 @@ impl Partial {
         self.data.extend_from_slice(part);
         if let Some(message) = &mut self.message
             && message.kind == Kind::Text
+            && !message.is_compressed
         {
             let checked = utf8::advance(&self.data, message.checked as usize);
             message.checked = checked.map_err(|utf8::NotText| Violation::TextNotUtf8)? as u32;
@@ -205,11 +218,30 @@ impl Partial {
     }
 
     fn finish(&mut self) -> Result<Progress, Violation> {
-        let Some(message) = self.message.take() else { return Err(Violation::ContinuationWithoutStart) };
-        if message.kind == Kind::Text && (message.checked as usize) < self.data.len() {
+        self.message.take().map(Progress::Message).ok_or(Violation::ContinuationWithoutStart)
+    }
+
+    /// The event of a whole message; as text it is checked so far.
+    fn said(&self, kind: Kind, checked: u32) -> Result<Event<'_>, Violation> {
+        let unchecked = self.data.get(checked as usize..).unwrap_or_default();
+        if kind == Kind::Text && !utf8::is_text(unchecked) {
             return Err(Violation::TextNotUtf8);
         }
-        Ok(Progress::Message(message.kind))
+        Ok(Event::Message(kind, &self.data))
+    }
+
+    /// The event of a frame that is a compressed message by itself. What it says needs a place that outlives the input.
+    pub fn inflate_whole(
+        &mut self,
+        header: &Header,
+        payload: &[u8],
+        options: &ReadOptions,
+        pool: &mut Pool,
+        history: Option<&mut History>,
+    ) -> Result<Event<'_>, Violation> {
+        pool.inflater.inflate(payload, &mut self.data, options.message_bytes_max, history)?;
+        let kind = if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
+        self.said(kind, 0)
     }
 }
 

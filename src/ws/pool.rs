@@ -1,6 +1,8 @@
-//! The free list of one shard: buffers for messages that arrive in pieces go round instead of being allocated anew.
+//! What the readers of one shard share: buffers for messages that arrive in pieces, or compressed, go round instead of
+//! being allocated anew, and one decompressor serves all.
 //! Invariant: what lies here is clear, and both the count and the size of what is kept are bounded.
 
+use super::deflate::Inflater;
 use super::partial::Partial;
 use crate::limits::{ASSEMBLY_BYTES_KEPT_MAX, ASSEMBLY_COUNT_KEPT_MAX};
 
@@ -8,11 +10,12 @@ use crate::limits::{ASSEMBLY_BYTES_KEPT_MAX, ASSEMBLY_COUNT_KEPT_MAX};
 pub struct Pool {
     #[expect(clippy::vec_box, reason = "the boxes themselves are lent out: a reader is one pointer")]
     free: Vec<Box<Partial>>,
+    pub inflater: Inflater,
 }
 
 impl Pool {
     pub const fn new() -> Self {
-        Self { free: Vec::new() }
+        Self { free: Vec::new(), inflater: Inflater::new() }
     }
 
     pub(super) fn take(&mut self) -> Box<Partial> {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 pub(super) const OPTIONS: ReadOptions =
-    ReadOptions { role: Role::Server, message_bytes_max: 2_000, empty_frames_max: 3 };
+    ReadOptions { role: Role::Server, message_bytes_max: 2_000, empty_frames_max: 3, deflate: false };
 
 /// Messages in one or more fragments with control frames in between; half of the streams are damaged in one byte, which
 /// is mostly one of a header, or end early.
@@ -88,7 +88,7 @@ fn masked(first: u8, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
 }
 
 /// Cuts into chunks of these sizes, round and round.
-fn chunked<'a>(bytes: &'a [u8], sizes: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn chunked<'a>(bytes: &'a [u8], sizes: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
     let mut sizes = sizes.iter().cycle();
     let mut rest = bytes;
     std::iter::from_fn(move || {

@@ -1,10 +1,11 @@
-//! Turns received bytes into events. RFC 6455 sections 5.4 to 5.6 and 6.2.
+//! Turns received bytes into events. RFC 6455 sections 5.4 to 5.6 and 6.2, RFC 7692 section 6.2.
 //!
 //! Invariant: between messages a reader owns nothing; inside one it holds what was received, never what was declared.
 //! Events that precede a violation are handed out before it. Splitting the input differently changes nothing.
 
 #![expect(clippy::mut_mut, reason = "the input is a slice that shrinks as it is consumed")]
 
+use super::deflate::History;
 use super::header::{Allowed, Header};
 use super::partial::Partial;
 use super::{CloseCode, Kind, Opcode, Pool, Violation, close, unmask, utf8};
@@ -20,7 +21,7 @@ pub enum Role {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A whole message; text is valid UTF-8.
+    /// A whole message, as it was before it was compressed; text is valid UTF-8.
     Message(Kind, &'a [u8]),
     Ping(&'a [u8]),
     Pong(&'a [u8]),
@@ -31,10 +32,12 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct ReadOptions {
     pub role: Role,
-    /// Of a whole message, however many frames it has.
+    /// Of a whole message, however many frames it has: on the wire, and as what it says.
     pub message_bytes_max: u32,
     /// Fragments without payload in one message.
     pub empty_frames_max: u32,
+    /// Messages may be compressed.
+    pub deflate: bool,
 }
 
 /// One per connection, a pointer wide. It holds a `Partial` only while a message or frame is half received.
@@ -46,35 +49,53 @@ impl Reader {
         Self(None)
     }
 
-    /// Pulls the next event; call until it gives None, which means that the input is used up. `input` shrinks and is
-    /// unmasked in place. A frame that lies whole in the input is handed out from there without a copy.
-    /// After a violation, or a `Close`, the rest of the stream has no meaning and must not be offered.
-    ///
-    /// The event borrows the reader: who needs the whole connection meanwhile takes the reader out of it (`mem::take`).
+    /// As `next_after`, on a connection where every message stands by itself.
     pub fn next<'a, 'input: 'a>(
         &'a mut self,
         input: &mut &'input mut [u8],
         options: &ReadOptions,
         pool: &mut Pool,
     ) -> Result<Option<Event<'a>>, Violation> {
+        self.next_after(input, options, pool, None)
+    }
+
+    /// Pulls the next event; call until it gives None, which means that the input is used up. `input` shrinks and is
+    /// unmasked in place. A frame that lies whole in the input is handed out from there without a copy, unless it is
+    /// compressed. `history` is there if compressed messages build on those before.
+    /// After a violation, or a `Close`, the rest of the stream has no meaning and must not be offered.
+    ///
+    /// The event borrows the reader: who needs the whole connection meanwhile takes the reader out of it (`mem::take`).
+    pub fn next_after<'a, 'input: 'a>(
+        &'a mut self,
+        input: &mut &'input mut [u8],
+        options: &ReadOptions,
+        pool: &mut Pool,
+        history: Option<&mut History>,
+    ) -> Result<Option<Event<'a>>, Violation> {
         if self.is_idle() {
             self.release(pool);
             let allowed = Allowed {
                 role: options.role,
                 in_message: false,
+                deflate: options.deflate,
                 payload_bytes_max: options.message_bytes_max,
             };
             if let Some(header) = Header::decode(input, &allowed)?
                 && header.fin
                 && let Some(frame) = input.split_off_mut(..header.frame_len())
             {
-                return whole_frame(&header, frame).map(Some);
+                let payload = unmasked(&header, frame);
+                if header.is_compressed {
+                    let partial = self.0.insert(pool.take());
+                    return partial.inflate_whole(&header, payload, options, pool, history).map(Some);
+                }
+                return whole_frame(header.opcode, payload).map(Some);
             }
             if input.is_empty() {
                 return Ok(None);
             }
         }
-        self.0.get_or_insert_with(|| pool.take()).next(input, options)
+        self.0.get_or_insert_with(|| pool.take()).next(input, options, pool, history)
     }
 
     /// True between messages, when no byte is held. When false a deadline for the message should run.
@@ -90,18 +111,22 @@ impl Reader {
     }
 }
 
-/// The event of a frame that is a message, or a control frame, by itself.
-fn whole_frame<'a>(header: &Header, frame: &'a mut [u8]) -> Result<Event<'a>, Violation> {
+fn unmasked<'a>(header: &Header, frame: &'a mut [u8]) -> &'a [u8] {
     let payload = frame.get_mut(usize::from(header.len)..).unwrap_or_default();
     if let Some(key) = header.key {
         unmask(payload, key, 0);
     }
-    match header.opcode {
+    payload
+}
+
+/// The event of a frame that is a message, or a control frame, by itself.
+fn whole_frame(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, Violation> {
+    match opcode {
         Opcode::Text if utf8::is_text(payload) => Ok(Event::Message(Kind::Text, payload)),
         Opcode::Text => Err(Violation::TextNotUtf8),
         Opcode::Binary => Ok(Event::Message(Kind::Binary, payload)),
         Opcode::Continuation => Err(Violation::ContinuationWithoutStart),
-        Opcode::Close | Opcode::Ping | Opcode::Pong => control(header.opcode, payload),
+        Opcode::Close | Opcode::Ping | Opcode::Pong => control(opcode, payload),
     }
 }
 

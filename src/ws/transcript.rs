@@ -1,5 +1,6 @@
 //! For tests: what a reader made of a stream of chunks, in a form that owns its bytes and can be compared.
 
+use super::deflate::History;
 use super::{CloseCode, Event, Kind, Opcode, Pool, ReadOptions, Reader, Violation, append_masked_frame};
 
 pub(super) const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -40,13 +41,22 @@ pub(super) fn read_chunks<'a>(
     options: &ReadOptions,
     chunks: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Seen>, usize) {
+    read_with(options, chunks, None)
+}
+
+/// The same where compressed messages may build on each other.
+pub(super) fn read_with<'a>(
+    options: &ReadOptions,
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+    mut history: Option<History>,
+) -> (Vec<Seen>, usize) {
     let (mut reader, mut pool, mut seen, mut received) = (Reader::new(), Pool::new(), Vec::new(), 0);
     for chunk in chunks {
         received += chunk.len();
         let mut chunk = chunk.to_vec();
         let mut input = chunk.as_mut_slice();
         loop {
-            match reader.next(&mut input, options, &mut pool) {
+            match reader.next_after(&mut input, options, &mut pool, history.as_mut()) {
                 Ok(Some(event)) => seen.push(event.into()),
                 Ok(None) => break,
                 Err(violation) => seen.push(Seen::Violation(violation)),

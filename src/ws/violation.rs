@@ -18,6 +18,10 @@ pub enum Violation {
     ControlFragmented,
     #[error("control frame is longer than 125 bytes")]
     ControlTooLong,
+    #[error("compressed message is not DEFLATE")]
+    DeflateInvalid,
+    #[error("compressed message is cut off")]
+    DeflateTruncated,
     #[error("frame from a server is masked")]
     FrameMasked,
     #[error("frame from a client is not masked")]
@@ -38,6 +42,8 @@ pub enum Violation {
     TextNotUtf8,
     #[error("too many empty fragments in one message")]
     TooManyEmptyFrames,
+    #[error("too many final blocks in one compressed message")]
+    TooManyFinalBlocks,
 }
 
 impl Violation {
@@ -56,9 +62,11 @@ impl Violation {
             | Self::MessageInsideMessage
             | Self::OpcodeReserved
             | Self::ReservedBitSet => CloseCode::PROTOCOL_ERROR,
-            Self::CloseReasonNotUtf8 | Self::TextNotUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::CloseReasonNotUtf8 | Self::DeflateInvalid | Self::DeflateTruncated | Self::TextNotUtf8 => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::MessageTooBig => CloseCode::MESSAGE_TOO_BIG,
-            Self::TooManyEmptyFrames => CloseCode::POLICY_VIOLATION,
+            Self::TooManyEmptyFrames | Self::TooManyFinalBlocks => CloseCode::POLICY_VIOLATION,
         }
     }
 }

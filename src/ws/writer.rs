@@ -1,10 +1,13 @@
-//! Frames of ours. RFC 6455 sections 5.2, 5.3 and 5.5.
-//! Invariant: one frame a message, the shortest length form, no reserved bit; control payloads fit their 125 bytes.
+//! Frames of ours. RFC 6455 sections 5.2, 5.3 and 5.5, RFC 7692 section 6.1.
+//! Invariant: one frame a message, the shortest length form, a reserved bit only for what is compressed; control payloads
+//! fit their 125 bytes.
 
 use super::{CloseCode, Opcode, unmask};
 use crate::limits::{CLOSE_REASON_BYTES_MAX, CONTROL_BYTES_MAX};
 
 const FIN: u8 = 0x80;
+/// RSV1, "Per-Message Compressed".
+const PACKED: u8 = 0x40;
 const MASKED: u8 = 0x80;
 /// In place of a length: it follows in two, or in eight, bytes.
 const LEN_16: u8 = 0x7e;
@@ -39,6 +42,33 @@ pub fn append_masked_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], ke
     let start = out.len();
     out.extend_from_slice(payload);
     unmask(&mut out[start..], key, 0);
+}
+
+/// A server's frame of a compressed message.
+pub(super) fn append_packed_frame(out: &mut Vec<u8>, opcode: Opcode, packed: &[u8]) {
+    let start = out.len();
+    append_head(out, opcode, packed.len(), 0);
+    if let Some(first) = out.get_mut(start) {
+        *first |= PACKED;
+    }
+    out.extend_from_slice(packed);
+}
+
+/// The first of several frames that `append_frame` has made: opcode, payload, and what comes behind it.
+pub(super) fn split_frame(bytes: &[u8]) -> Option<(Opcode, &[u8], &[u8])> {
+    let (&[first, len], rest) = bytes.split_first_chunk::<2>()?;
+    let opcode = Opcode::new(first ^ FIN)?;
+    let (len, rest) = match len {
+        LEN_64 => {
+            rest.split_first_chunk::<8>().map(|(len, rest)| (u64::from_be_bytes(*len) as usize, rest))?
+        }
+        LEN_16 => {
+            rest.split_first_chunk::<2>().map(|(len, rest)| (usize::from(u16::from_be_bytes(*len)), rest))?
+        }
+        len => (usize::from(len), rest),
+    };
+    let (payload, rest) = rest.split_at_checked(len)?;
+    Some((opcode, payload, rest))
 }
 
 fn legal(opcode: Opcode, payload: &[u8]) -> &[u8] {

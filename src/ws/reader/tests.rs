@@ -5,7 +5,8 @@ use crate::limits::CONTROL_BYTES_MAX;
 use crate::ws::append_frame;
 use crate::ws::transcript::{KEY, Seen, binary, frame, frames, read_chunks, text};
 
-const OPTIONS: ReadOptions = ReadOptions { role: Role::Server, message_bytes_max: 1024, empty_frames_max: 4 };
+const OPTIONS: ReadOptions =
+    ReadOptions { role: Role::Server, message_bytes_max: 1024, empty_frames_max: 4, deflate: false };
 
 /// The events of these bytes, which must not depend on how they are cut.
 #[track_caller]

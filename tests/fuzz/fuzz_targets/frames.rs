@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringway_fuzz::chunk_ends;
+use ringway_fuzz::ws::deflate::{History, Window};
 use ringway_fuzz::ws::{CloseCode, Event, Kind, Pool, ReadOptions, Reader, Role, Violation};
 
 #[derive(Debug, PartialEq)]
@@ -15,13 +16,15 @@ enum Seen {
 }
 
 fn read(options: &ReadOptions, bytes: &[u8], ends: impl Iterator<Item = usize>) -> Vec<Seen> {
+    // In one of the roles compressed messages build on each other.
+    let mut history = (options.role == Role::Client).then(|| History::new(Window::Bits9));
     let (mut reader, mut pool, mut seen, mut start) = (Reader::new(), Pool::new(), Vec::new(), 0);
     for end in ends {
         let mut chunk = bytes[start..end].to_vec();
         let mut input = chunk.as_mut_slice();
         start = end;
         loop {
-            let event = match reader.next(&mut input, options, &mut pool) {
+            let event = match reader.next_after(&mut input, options, &mut pool, history.as_mut()) {
                 Ok(Some(event)) => event,
                 Ok(None) => break,
                 Err(violation) => {
@@ -56,7 +59,8 @@ fuzz_target!(|data: &[u8]| {
     let options = ReadOptions {
         role: if choice & 1 == 0 { Role::Server } else { Role::Client },
         message_bytes_max: 1 << (choice >> 4),
-        empty_frames_max: u32::from(choice >> 1 & 7),
+        empty_frames_max: u32::from(choice >> 1 & 3),
+        deflate: choice & 8 != 0,
     };
     let whole = read(&options, bytes, std::iter::once(bytes.len()));
     assert_eq!(read(&options, bytes, chunk_ends(sizes, bytes.len())), whole);
