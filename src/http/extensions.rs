@@ -1,6 +1,7 @@
 //! The grammar of `Sec-WebSocket-Extensions`. RFC 6455 section 9.1.
 //! Invariant: one pass, no backtracking: an unterminated quotation costs as much as a good one.
-//! No extension is spoken yet, so every well-formed offer is declined by not being answered.
+//! What the one extension that is spoken here makes of an offer is in `compression`; others are declined by not being
+//! answered.
 
 /// Whether the value is a list of `token *( ";" token [ "=" ( token | quoted-string ) ] )`; empty elements are ignored
 /// (RFC 9110 section 5.6.1).

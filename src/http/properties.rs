@@ -39,8 +39,10 @@ fn answer(bytes: &[u8], ends: impl Iterator<Item = usize>) -> Option<(Vec<u8>, u
     let mut scan = Scan::default();
     for end in ends {
         let verdict = scan.advance(&bytes[..end]).and_then(|len| {
-            len.map(|len| Upgrade::check(&Head::parse(&bytes[..len])?).map(|upgrade| upgrade.response(None)))
-                .transpose()
+            len.map(|len| {
+                Upgrade::check(&Head::parse(&bytes[..len])?).map(|upgrade| upgrade.response(None, None))
+            })
+            .transpose()
         });
         if let Some(response) = verdict.unwrap_or_else(|refusal: Refusal| Some(refusal.response())) {
             return Some((response, end));

@@ -1,6 +1,7 @@
-//! The opening handshake, server side. RFC 6455 section 4.2.
+//! The opening handshake, server side. RFC 6455 section 4.2, RFC 7692 section 5.
 //! Invariant: an `Upgrade` answers a request that obeyed every MUST of section 4.2.1; nothing else gets a 101.
 
+use super::compression::{self, Agreement, Offer, Terms};
 use super::extensions::{are_well_formed, is_token};
 use super::head::trim;
 use super::{Head, Refusal};
@@ -12,6 +13,7 @@ use sha1::{Digest, Sha1};
 pub struct Upgrade<'a> {
     key: &'a [u8],
     protocols: Vec<&'a str>,
+    compressions: Vec<Offer>,
 }
 
 impl<'a> Upgrade<'a> {
@@ -34,7 +36,8 @@ impl<'a> Upgrade<'a> {
         if !head.headers("sec-websocket-extensions").all(are_well_formed) {
             return Err(Refusal::BadRequest("Sec-WebSocket-Extensions is malformed"));
         }
-        Ok(Self { key, protocols })
+        let compressions = head.headers("sec-websocket-extensions").flat_map(compression::offers).collect();
+        Ok(Self { key, protocols, compressions })
     }
 
     /// The subprotocols that the client offers, most wanted first.
@@ -42,10 +45,15 @@ impl<'a> Upgrade<'a> {
         self.protocols.iter().copied()
     }
 
-    /// The 101; `protocol` is one of those offered, or none.
-    pub fn response(&self, protocol: Option<&str>) -> Vec<u8> {
+    /// What of the offered compression can be had on these terms.
+    pub fn compression(&self, terms: Terms) -> Option<Agreement> {
+        compression::agree(&self.compressions, terms)
+    }
+
+    /// The 101; `protocol` is one of those offered, or none, and so is `compression`.
+    pub fn response(&self, protocol: Option<&str>, compression: Option<Agreement>) -> Vec<u8> {
         let accept = accept(self.key);
-        let mut out = Vec::with_capacity(192);
+        let mut out = Vec::with_capacity(256);
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
@@ -53,6 +61,10 @@ impl<'a> Upgrade<'a> {
         if let Some(protocol) = protocol {
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(protocol.as_bytes());
+        }
+        if let Some(compression) = compression {
+            out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+            compression.append(&mut out);
         }
         out.extend_from_slice(b"\r\n\r\n");
         out
@@ -112,7 +124,7 @@ mod tests {
         let bytes = format!("{method} /ws HTTP/1.1\r\nHost: a\r\n{}\r\n", fields.concat());
         let len = Scan::default().advance(bytes.as_bytes()).unwrap().unwrap();
         let head = Head::parse(&bytes.as_bytes()[..len]);
-        match head.and_then(|head| Upgrade::check(&head).map(|upgrade| upgrade.response(None))) {
+        match head.and_then(|head| Upgrade::check(&head).map(|upgrade| upgrade.response(None, None))) {
             Ok(response) => (101, String::from_utf8(response).unwrap()),
             Err(refusal) => (refusal.status(), String::from_utf8(refusal.response()).unwrap()),
         }
@@ -224,7 +236,7 @@ mod tests {
         let head = Head::parse(bytes.as_bytes()).unwrap();
         let upgrade = Upgrade::check(&head).unwrap();
         assert_eq!(upgrade.protocols().collect::<Vec<_>>(), ["b", "a", "c"]);
-        let response = String::from_utf8(upgrade.response(Some("a"))).unwrap();
+        let response = String::from_utf8(upgrade.response(Some("a"), None)).unwrap();
         assert!(response.ends_with("\r\nSec-WebSocket-Protocol: a\r\n\r\n"));
     }
 }
