@@ -67,6 +67,14 @@ figures! {
     publications Counter "Publications accepted by channels that this core owns.";
     deliveries Counter "Publications queued to subscribers.";
     drops Counter "Publications that a subscriber was owed and will not get; each is signalled.";
+    handshakes_deflate Counter "Upgrades that agreed on compression.";
+    takeovers Gauge "Connections whose compressed messages build on each other, which costs memory.";
+    deflated_messages Counter "Messages that were compressed, once however many clients they went to.";
+    deflated_plain_bytes Counter "What they had been.";
+    deflated_bytes Counter "What they became.";
+    inflated_messages Counter "Compressed messages received.";
+    inflated_plain_bytes Counter "What they said.";
+    inflated_bytes Counter "What they were on the wire.";
     slow_disconnects Counter "Clients closed because their queue was full.";
     broken Counter "Connections that the network ended without a close handshake.";
     tokens_refused Counter "Tokens that were refused.";

@@ -7,9 +7,11 @@ use crate::auth::{Auth, KeyProblem, Keys};
 use crate::channels::{
     DataFormat, Namespaces, Permission, PersonalChannels, Policy, RecoveryMode, StateEvents,
 };
+use crate::config::table::websocket::WebSocket;
 use crate::fatal::Fatal;
 use crate::http::OriginPolicy;
-use crate::shard::settings::{Access, Limits, Patience, Quota, Quotas, Settings};
+use crate::shard::settings::{Access, Compression, Limits, Patience, Quota, Quotas, Settings};
+use crate::ws::deflate::Effort;
 use regex::Regex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +71,7 @@ impl Config {
                 ),
                 user_bytes: quota(rates.user_byte_rate_limit, rates.user_byte_rate_burst, bytes_min),
             },
+            compression: websocket.compression(self.cores.len()),
             include_server_time: client.connect_include_server_time,
             rpc_ping: self.rpc.ping,
         })
@@ -86,6 +89,18 @@ impl Config {
         let connection = Keys::new(&token.key_options(*insecure)).map_err(refused)?;
         let own = subscription_token.enabled.then(|| Keys::new(&subscription_token.token.key_options(false)));
         Ok(Auth { connection, subscription: own.transpose().map_err(refused)?, ..Auth::default() })
+    }
+}
+
+impl WebSocket {
+    fn compression(&self, core_count: usize) -> Compression {
+        Compression {
+            enabled: self.compression,
+            effort: Effort { level: self.compression_level as u8, bytes_min: self.compression_min_size },
+            takeover: self.compression_takeover,
+            takeover_window_bits: self.compression_takeover_window as u8,
+            takeover_bytes_max: u64::from(self.compression_takeover_memory) / core_count.max(1) as u64,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::*;
 use crate::channels::Policy;
 use std::time::Duration;
 
+mod compression;
 mod hooks;
 mod namespaces;
 mod reload;
@@ -39,6 +40,7 @@ fn other_value(entry: &Entry) -> &'static str {
         value::Field::Switch { .. } => "true",
         value::Field::Duration { .. } => "9s500ms",
         value::Field::Count { range: [min, max], .. } if min <= 200 && max >= 200 => "200",
+        value::Field::Count { range: [_, max], .. } if max < 200 => "9",
         value::Field::Count { .. } => "5000",
         value::Field::Address { .. } => "[::1]:4711",
         value::Field::Patterns { .. } => "https://example.com",

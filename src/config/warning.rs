@@ -46,6 +46,11 @@ pub enum Warning {
              set http_api.key and take http_api.insecure out"
     )]
     ApiOpen { address: SocketAddr },
+    #[error(
+        "websocket.compression_takeover does nothing while messages are not compressed; \
+             set websocket.compression = true"
+    )]
+    TakeoverWithoutCompression,
     #[error("the environment has {name}, which is no option{}",
             .suggestion.as_ref().map_or_else(|| "; unset it if it was meant for Ringway".to_owned(),
                                              |close| format!("; did you mean {close}?")))]
@@ -62,7 +67,10 @@ impl Warning {
             | Self::KeysInTheOpen { .. }
             | Self::Insecure
             | Self::ApiOpen { .. } => true,
-            Self::InternalExposed { .. } | Self::UnknownVariable { .. } | Self::ShortSecret { .. } => false,
+            Self::InternalExposed { .. }
+            | Self::UnknownVariable { .. }
+            | Self::ShortSecret { .. }
+            | Self::TakeoverWithoutCompression => false,
         }
     }
 
@@ -78,6 +86,8 @@ impl Warning {
             (config.development && !exposed).then_some(Self::Development),
             (config.development && exposed).then_some(Self::DevelopmentExposed { public }),
             (!internal.is_loopback()).then_some(Self::InternalExposed { internal }),
+            (config.websocket.compression_takeover && !config.websocket.compression)
+                .then_some(Self::TakeoverWithoutCompression),
             open_api(config).map(|address| Self::ApiOpen { address }),
             nobody.then_some(Self::NobodyMayConnect),
             (client.insecure && !config.development).then_some(Self::Insecure),

@@ -12,6 +12,7 @@ pub mod wire;
 use crate::payload::Payload;
 use crate::time::Moment;
 use crate::ws::Reader;
+use crate::ws::deflate::Deflate;
 use head::PartialHead;
 use outbox::{Nodes, Outbox, Overflow};
 use session::Session;
@@ -26,6 +27,7 @@ pub struct Conn {
     /// Deadline of the message that is being received; none between messages.
     pub message_due: Option<Moment>,
     pub beat: Beat,
+    pub deflate: Deflate,
     /// Listed for the next drain.
     pub is_dirty: bool,
     /// Over a limit at accept: refused as soon as its head is there.

@@ -1,10 +1,11 @@
-//! How messages to one client look on their way: codec, dress and envelope.
+//! How messages to one client look on their way: codec, dress, envelope and compression.
 //!
 //! Invariant: what `append` adds is whole: any number of them one behind the other is legal on the transport.
 //! Knows nothing of what a message says.
 
 use crate::proto::Codec;
-use crate::ws::{self, Opcode};
+use crate::ws::Opcode;
+use crate::ws::deflate::{Deflater, Window};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Wire {
@@ -12,6 +13,8 @@ pub struct Wire {
     /// A unidirectional client: it gets pushes without the wrapper of a reply, and no replies.
     pub is_bare: bool,
     pub envelope: Envelope,
+    /// Messages are compressed by themselves, where they are made, with this window. None: they are not, or not there.
+    pub deflate: Option<Window>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,13 +29,13 @@ pub enum Envelope {
 
 impl Wire {
     pub const fn websocket(codec: Codec) -> Self {
-        Self { codec, is_bare: false, envelope: Envelope::Frame }
+        Self { codec, is_bare: false, envelope: Envelope::Frame, deflate: None }
     }
 
-    pub fn append(self, out: &mut Vec<u8>, message: &[u8]) {
+    pub fn append(self, out: &mut Vec<u8>, message: &[u8], deflater: &mut Deflater) {
         match (self.envelope, self.codec) {
-            (Envelope::Frame, Codec::Json) => ws::append_frame(out, Opcode::Text, message),
-            (Envelope::Frame, Codec::Protobuf) => ws::append_frame(out, Opcode::Binary, message),
+            (Envelope::Frame, Codec::Json) => deflater.append(out, Opcode::Text, message, self.deflate),
+            (Envelope::Frame, Codec::Protobuf) => deflater.append(out, Opcode::Binary, message, self.deflate),
             (Envelope::Line, Codec::Json) => {
                 out.extend_from_slice(message);
                 out.push(b'\n');
@@ -46,7 +49,7 @@ impl Wire {
         }
     }
 
-    /// Five bits, different for every wire.
+    /// Seven bits, different for every wire.
     pub const fn bits(self) -> u8 {
         let codec = match self.codec {
             Codec::Json => 0,
@@ -57,7 +60,11 @@ impl Wire {
             Envelope::Line => 1,
             Envelope::Event => 2,
         };
-        codec | (self.is_bare as u8) << 1 | envelope << 2
+        let deflate = match self.deflate {
+            None => 0,
+            Some(window) => window.bits() - (Window::Bits9.bits() - 1),
+        };
+        codec | (self.is_bare as u8) << 1 | envelope << 2 | deflate << 4
     }
 
     pub const fn from_bits(bits: u8) -> Self {
@@ -69,6 +76,7 @@ impl Wire {
                 1 => Envelope::Line,
                 _ => Envelope::Event,
             },
+            deflate: Window::new((bits >> 4) + (Window::Bits9.bits() - 1)),
         }
     }
 
@@ -98,8 +106,10 @@ mod tests {
 
     #[test]
     fn every_wire_has_bits_of_its_own() {
-        for bits in 0..12 {
+        for bits in (0..128).filter(|bits| bits >> 2 & 3 != 3) {
             assert_eq!(Wire::from_bits(bits).bits(), bits);
         }
+        assert_eq!(Wire::from_bits(0).deflate, None);
+        assert_eq!(Wire::from_bits(0x70).deflate, Some(Window::Bits15));
     }
 }

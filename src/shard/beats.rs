@@ -11,6 +11,7 @@ use crate::ids::ConnId;
 use crate::payload::Payload;
 use crate::proto::Disconnect;
 use crate::ws::CloseCode;
+use crate::ws::deflate::Deflater;
 use std::time::Duration;
 
 impl Shard {
@@ -106,7 +107,7 @@ impl Shard {
                 }
                 let patience = if is_answered { self.options.pong_max } else { self.options.ping_interval };
                 let ping = match wire {
-                    Some(wire) if !native => self.pings.get(wire),
+                    Some(wire) if !native => self.pings.get(wire, &mut self.deflater),
                     Some(_) | None => self.native_ping.clone(),
                 };
                 self.queue(id, ping);
@@ -153,13 +154,15 @@ pub(super) struct Pings {
 }
 
 impl Pings {
-    fn get(&mut self, wire: Wire) -> Payload {
+    fn get(&mut self, wire: Wire, deflater: &mut Deflater) -> Payload {
+        // A ping is shorter than anything that compression could make of it.
+        let wire = Wire { deflate: None, ..wire };
         if let Some((_, ping)) = self.made.iter().find(|(made, _)| *made == wire) {
             return ping.clone();
         }
         let (mut text, mut framed) = (Vec::new(), Vec::new());
         wire.codec.encode_ping(&mut text);
-        wire.append(&mut framed, &text);
+        wire.append(&mut framed, &text, deflater);
         let ping = Payload::new(framed);
         self.made.push((wire, ping.clone()));
         ping

@@ -152,6 +152,7 @@ impl Shard {
         conn.phase = Phase::Leaving;
         conn.outbox.clear(&mut self.nodes);
         conn.reader.release(&mut self.pool);
+        self.takeovers.end(id);
         self.wheel.disarm(id.slot);
         true
     }
@@ -221,7 +222,7 @@ impl Shard {
             return;
         };
         let push = Push::Disconnect { code: u32::from(code), reason, reconnect };
-        let payload = Style { wire, numeric: false }.push(&push, &mut self.text);
+        let payload = Style { wire, numeric: false }.push(&push, &mut self.text, &mut self.deflater);
         if let Some(conn) = self.conns.get_mut(id) {
             let _ = conn.outbox.push(&mut self.nodes, payload, u32::MAX);
         }

@@ -391,7 +391,7 @@ impl Shard {
             None => self.answer_message(id, wire, &text),
             Some(place) => {
                 let mut framed = Vec::with_capacity(text.len() + 16);
-                wire.append(&mut framed, &text);
+                wire.append(&mut framed, &text, &mut self.deflater);
                 self.stats.messages_out += 1;
                 if let Some(conn) = self.conns.get_mut(id) {
                     conn.outbox.fill(&mut self.nodes, place, Payload::new(framed));

@@ -15,6 +15,7 @@ use crate::ids::{ChannelId, ClientId};
 use crate::payload::Payload;
 use crate::publication::{Person, Publication};
 use crate::shard::conns::Conns;
+use crate::ws::deflate::Deflater;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -93,6 +94,7 @@ impl Shard {
                 buffer: Vec::new(),
             },
             text: &mut self.text,
+            deflater: &mut self.deflater,
             unfit: &mut self.unfit,
             fail: &self.options.fail,
         };
@@ -130,7 +132,15 @@ impl Shard {
             }
         }
         self.uncork();
-        let mut town_crier = TownCrier { desk: desk!(self), id, name, came, person, text: &mut self.text };
+        let mut town_crier = TownCrier {
+            desk: desk!(self),
+            id,
+            name,
+            came,
+            person,
+            text: &mut self.text,
+            deflater: &mut self.deflater,
+        };
         let walked = self.hub.announce(id, &mut town_crier);
         self.stats.messages_out += u64::from(walked.delivered);
     }
@@ -180,6 +190,7 @@ struct Press<'a> {
     epoch: &'a str,
     patches: Patches<'a>,
     text: &'a mut Vec<u8>,
+    deflater: &'a mut Deflater,
     unfit: &'a mut Vec<u32>,
     fail: &'a FailPoints,
 }
@@ -188,7 +199,8 @@ impl Sink for Press<'_> {
     fn frame(&mut self, form: Form, look: Look) -> Option<Payload> {
         let style = Style::of(form);
         let about = encoding::About { channel: self.name, id: self.id, epoch: self.epoch };
-        encoding::publication(style, look, about, self.publication, &mut self.patches, self.text)
+        let (patches, deflater) = (&mut self.patches, &mut *self.deflater);
+        encoding::publication(style, look, about, self.publication, patches, self.text, deflater)
     }
 
     #[inline]
@@ -209,12 +221,14 @@ struct TownCrier<'a> {
     came: bool,
     person: &'a Person,
     text: &'a mut Vec<u8>,
+    deflater: &'a mut Deflater,
 }
 
 impl Sink for TownCrier<'_> {
     fn frame(&mut self, form: Form, _look: Look) -> Option<Payload> {
         let about = encoding::About { channel: self.name, id: self.id, epoch: "" };
-        Some(encoding::presence(Style::of(form), about, self.came, self.person, self.text))
+        let style = Style::of(form);
+        Some(encoding::presence(style, about, self.came, self.person, self.text, self.deflater))
     }
 
     fn deliver(&mut self, slot: u32, payload: &Payload) {

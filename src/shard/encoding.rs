@@ -10,6 +10,7 @@ use crate::payload::Payload;
 use crate::proto::reply::{self, ClientInfo, Data};
 use crate::proto::{Codec, Push, Raw, Subject};
 use crate::publication::{Person, Publication};
+use crate::ws::deflate::Deflater;
 use std::num::NonZeroU32;
 
 /// How one subscriber wants its pushes.
@@ -30,7 +31,7 @@ impl Style {
     }
 
     /// Encodes a push and puts it into its envelope.
-    pub(super) fn push(self, push: &Push<'_>, text: &mut Vec<u8>) -> Payload {
+    pub(super) fn push(self, push: &Push<'_>, text: &mut Vec<u8>, deflater: &mut Deflater) -> Payload {
         text.clear();
         if self.wire.is_bare {
             self.wire.codec.encode_bare_push(push, text);
@@ -38,7 +39,7 @@ impl Style {
             self.wire.codec.encode_push(push, text);
         }
         let mut framed = Vec::with_capacity(text.len() + ENVELOPE_BYTES_MAX);
-        self.wire.append(&mut framed, text);
+        self.wire.append(&mut framed, text, deflater);
         Payload::new(framed)
     }
 }
@@ -71,6 +72,7 @@ pub(super) fn publication(
     publication: &Publication,
     patches: &mut Patches<'_>,
     text: &mut Vec<u8>,
+    deflater: &mut Deflater,
 ) -> Option<Payload> {
     let is_text = style.wire.codec == Codec::Json;
     if is_text && !publication.is_json {
@@ -84,7 +86,8 @@ pub(super) fn publication(
     if look != Look::Plain {
         shown.data = in_a_string(patch.unwrap_or(&publication.data), style.wire.codec);
     }
-    Some(style.push(&Push::Publication { channel: about.subject(style), publication: shown }, text))
+    let push = Push::Publication { channel: about.subject(style), publication: shown };
+    Some(style.push(&push, text, deflater))
 }
 
 /// Patches on the publication before.
@@ -147,12 +150,13 @@ pub(super) fn presence(
     came: bool,
     person: &Person,
     text: &mut Vec<u8>,
+    deflater: &mut Deflater,
 ) -> Payload {
     let client = person.client.text();
     let info = info(person, &client, style.wire.codec);
     let channel = about.subject(style);
     let push = if came { Push::Join { channel, info } } else { Push::Leave { channel, info } };
-    style.push(&push, text)
+    style.push(&push, text, deflater)
 }
 
 pub(super) fn info<'a>(person: &'a Person, client: &'a [u8; 36], codec: Codec) -> ClientInfo<'a> {

@@ -9,6 +9,7 @@ use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
 use crate::stats::Work;
+use crate::ws::deflate::Deflate;
 
 /// Puts the payloads of a send together. Subscribers of the same channels are mostly owed the same payloads, and then
 /// the bytes are put together once for all of them.
@@ -97,9 +98,12 @@ impl Shard {
         if conn.outbox.is_sending() {
             return;
         }
-        let is_stream = conn.is_stream;
+        let (is_stream, deflate) = (conn.is_stream, conn.deflate);
         conn.outbox.take_run(&mut self.nodes, &mut self.gathering.run, GATHER);
         self.hit_for(Point::Flush, id);
+        if let Deflate::Own(window) = deflate {
+            self.takeovers.pack(id, window, &mut self.gathering.run, &mut self.deflater);
+        }
         if let Some(payload) = self.gathering.finish() {
             self.stats.sends += 1;
             self.stats.bytes_out += u64::from(payload.len());

@@ -1,4 +1,4 @@
-//! From the first byte to the upgrade. RFC 9112 sections 2 to 5, RFC 6455 section 4.2.
+//! From the first byte to the upgrade. RFC 9112 sections 2 to 5, RFC 6455 section 4.2, RFC 7692 section 7.1.
 //!
 //! The shard answers upgrades of its two routes and refuses what is malformed; every other well-formed request goes
 //! to the control plane with its socket. Frames that came behind the head are read at once.
@@ -8,11 +8,12 @@ use crate::conn::Phase;
 use crate::conn::head::PartialHead;
 use crate::conn::session::Session;
 use crate::conn::wire::Wire;
-use crate::http::{Head, Refusal, Upgrade};
+use crate::http::{Agreement, Head, Refusal, Terms, Upgrade};
 use crate::ids::{ClientId, ConnId};
 use crate::limits::{EARLY_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::payload::Payload;
 use crate::proto::Codec;
+use crate::ws::deflate::Deflate;
 use std::mem;
 
 /// What a request asks for.
@@ -99,18 +100,39 @@ impl Shard {
         }
         self.admit(id)?;
         let protocol = is_bare.and_then(|_| subprotocol(&upgrade));
+        let compression = self.agree_on_compression(&upgrade);
+        let deflate = compression.map_or(Deflate::Off, |agreement| self.takeovers.begin(id, agreement));
         let route = match is_bare {
             None => Route::Echo,
             Some(is_bare) => Route::Client {
-                wire: Wire { is_bare, ..Wire::websocket(codec(&head, protocol)) },
+                wire: Wire { is_bare, deflate: deflate.shared(), ..Wire::websocket(codec(&head, protocol)) },
                 native_pings: has_parameter(&head, "cf_ws_frame_ping_pong", "true"),
                 headers: self.kept_headers(&head),
             },
         };
-        let response = Payload::new(upgrade.response(protocol));
+        let response = Payload::new(upgrade.response(protocol, compression));
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.deflate = deflate;
+        }
         self.stats.handshakes += 1;
+        self.stats.handshakes_deflate += u64::from(deflate.is_on());
         self.queue(id, response);
         Ok(route)
+    }
+
+    /// Without memory for connections whose messages build on each other, those of this one stand by themselves.
+    fn agree_on_compression(&self, upgrade: &Upgrade<'_>) -> Option<Agreement> {
+        let compression = &self.settings.compression;
+        if !compression.enabled {
+            return None;
+        }
+        let terms =
+            Terms { takeover: compression.takeover, takeover_window_bits: compression.takeover_window_bits };
+        let agreement = upgrade.compression(terms)?;
+        if self.takeovers.has_room(agreement, compression.takeover_bytes_max) {
+            return Some(agreement);
+        }
+        upgrade.compression(Terms { takeover: false, ..terms })
     }
 
     /// Headers that hooks forward to back ends, or that name the user.

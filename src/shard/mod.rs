@@ -54,6 +54,7 @@ pub mod stream;
 mod streaming;
 mod subscribing;
 mod sweeping;
+mod takeover;
 mod tallies;
 mod targeting;
 #[cfg(test)]
@@ -77,6 +78,7 @@ use crate::limits;
 use crate::payload::Payload;
 use crate::stats::{Stats, Work};
 use crate::time::Moment;
+use crate::ws::deflate::Deflater;
 use crate::ws::{self, Opcode, Pool, ReadOptions, Role};
 use apps::Apps;
 use beats::Pings;
@@ -99,6 +101,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use stream::StreamId;
 use sweeping::Sweeps;
+use takeover::Takeovers;
 use turns::Turns;
 use wheel::Wheel;
 
@@ -113,6 +116,8 @@ pub struct Shard {
     wheel: Wheel,
     nodes: Nodes,
     pool: Pool,
+    deflater: Deflater,
+    takeovers: Takeovers,
     requests: Requests,
     /// Of publications that back ends decide about.
     turns: Turns,
@@ -191,6 +196,7 @@ impl Shard {
                 role: Role::Server,
                 message_bytes_max: settings.limits.message_bytes_max,
                 empty_frames_max: limits::EMPTY_FRAMES_MAX,
+                deflate: false,
             },
             now,
             conns: Conns::default(),
@@ -198,6 +204,8 @@ impl Shard {
             wheel: Wheel::new(now),
             nodes: Nodes::default(),
             pool: Pool::new(),
+            deflater: Deflater::new(settings.compression.effort),
+            takeovers: Takeovers::default(),
             requests: Requests::default(),
             turns: Turns::default(),
             letters: Letters::new(options.core_count, options.mail_count_max),
@@ -241,6 +249,7 @@ impl Shard {
     /// From here on these hold.
     fn adopt(&mut self, settings: Arc<Settings>) {
         self.read.message_bytes_max = settings.limits.message_bytes_max;
+        self.deflater.set_effort(settings.compression.effort);
         if !Arc::ptr_eq(&self.settings.auth.revocations, &settings.auth.revocations) {
             self.revoking.begin();
         }
@@ -345,6 +354,7 @@ impl Shard {
     pub fn stats(&mut self) -> &mut Stats {
         self.stats.connections = u64::from(self.conns.count());
         self.stats.channels = self.hub.channel_count() as u64;
+        self.count_compression();
         &mut self.stats
     }
 
@@ -368,7 +378,8 @@ impl Shard {
     /// Appends a frame to what the current input answers to `id`.
     fn answer(&mut self, id: ConnId, opcode: Opcode, payload: &[u8]) {
         self.cork_for(id);
-        ws::append_frame(&mut self.cork.bytes, opcode, payload);
+        let window = self.conns.get(id).and_then(|conn| conn.deflate.shared());
+        self.deflater.append(&mut self.cork.bytes, opcode, payload, window);
         self.corked();
     }
 

@@ -1,4 +1,4 @@
-//! Frames of an open connection. RFC 6455 sections 5 and 6.2.
+//! Frames of an open connection. RFC 6455 sections 5 and 6.2, RFC 7692 section 6.2.
 //! Invariant: events are handled in order, and none after the one that ended the connection.
 
 use super::Shard;
@@ -6,7 +6,7 @@ use crate::conn::session::Stage;
 use crate::conn::{Conn, Phase};
 use crate::ids::ConnId;
 use crate::proto::{Codec, Disconnect};
-use crate::ws::{CloseCode, Event, Kind, Opcode, Reader};
+use crate::ws::{CloseCode, Event, Kind, Opcode, ReadOptions, Reader};
 use std::mem;
 
 /// Whether the next event is of interest.
@@ -23,11 +23,13 @@ impl Shard {
         };
         // Events borrow from the reader while they change everything else of the shard.
         let mut reader = mem::take(&mut conn.reader);
+        let options = ReadOptions { deflate: conn.deflate.is_on(), ..self.read };
         let mut completed = false;
         loop {
             let len = input.len();
             let mut rest = &mut *input;
-            let then = match reader.next(&mut rest, &self.read, &mut self.pool) {
+            let history = self.takeovers.heard(id);
+            let then = match reader.next_after(&mut rest, &options, &mut self.pool, history) {
                 Ok(Some(event)) => {
                     let left = rest.len();
                     completed |= matches!(event, Event::Message(..));

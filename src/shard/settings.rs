@@ -8,6 +8,7 @@ use crate::auth::Auth;
 use crate::channels::{Namespaces, PersonalChannels, Policy};
 use crate::http::OriginPolicy;
 use crate::limits;
+use crate::ws::deflate::Effort;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub struct Settings {
     pub limits: Limits,
     pub patience: Patience,
     pub quotas: Quotas,
+    pub compression: Compression,
     /// The connect result carries the time of the server.
     pub include_server_time: bool,
     /// The built-in RPC method `ping` is answered.
@@ -98,6 +100,19 @@ pub struct Quotas {
     pub user_bytes: Quota,
 }
 
+/// Of WebSocket messages (RFC 7692). Connections keep what they have agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// Clients that offer it get it.
+    pub enabled: bool,
+    pub effort: Effort,
+    /// Messages may build on those before.
+    pub takeover: bool,
+    pub takeover_window_bits: u8,
+    /// Of this core, for what connections with takeover have said and heard. Beyond: without takeover.
+    pub takeover_bytes_max: u64,
+}
+
 /// A token bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
@@ -126,6 +141,7 @@ impl Settings {
             limits: Limits::default(),
             patience: Patience::default(),
             quotas: Quotas::default(),
+            compression: Compression::default(),
             include_server_time: false,
             rpc_ping: false,
         }
@@ -147,6 +163,18 @@ impl Default for Limits {
             outbox_bytes_max: limits::OUTBOX_BYTES_MAX,
             history_page_max: limits::HISTORY_PAGE_COUNT_MAX,
             recovery_max: limits::RECOVERY_COUNT_MAX,
+        }
+    }
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            effort: Effort::default(),
+            takeover: false,
+            takeover_window_bits: limits::TAKEOVER_WINDOW_BITS as u8,
+            takeover_bytes_max: u64::from(limits::TAKEOVER_BYTES_MAX),
         }
     }
 }

@@ -109,5 +109,10 @@ fn wire(opening: &Opening) -> Wire {
         StreamKind::UniHttpStream => (Envelope::Line, true),
         StreamKind::UniSse => (Envelope::Event, true),
     };
-    Wire { codec: if opening.is_protobuf { Codec::Protobuf } else { Codec::Json }, is_bare, envelope }
+    Wire {
+        codec: if opening.is_protobuf { Codec::Protobuf } else { Codec::Json },
+        is_bare,
+        envelope,
+        deflate: None,
+    }
 }

@@ -1,5 +1,6 @@
 //! A shard by itself, as a dialogue: bytes in, bytes out, the clock moved by hand.
 
+mod compression;
 mod hooked;
 mod messaging;
 mod panics;
@@ -124,7 +125,12 @@ impl Bench {
     /// Messages sent to `id` since the last look; a close frame as `close CODE REASON`.
     fn texts(&mut self, id: ConnId) -> Vec<String> {
         let mut bytes = self.sent.remove(&id).unwrap_or_default();
-        let options = ReadOptions { role: Role::Client, message_bytes_max: u32::MAX, empty_frames_max: 0 };
+        let options = ReadOptions {
+            role: Role::Client,
+            message_bytes_max: u32::MAX,
+            empty_frames_max: 0,
+            deflate: false,
+        };
         let (mut reader, mut pool, mut texts) = (Reader::new(), Pool::new(), Vec::new());
         let mut at = 0;
         loop {

@@ -169,7 +169,7 @@ impl Shard {
             return;
         };
         self.uncork();
-        let payload = Style { wire, numeric: false }.push(push, &mut self.text);
+        let payload = Style { wire, numeric: false }.push(push, &mut self.text, &mut self.deflater);
         self.stats.messages_out += 1;
         self.queue(id, payload);
     }

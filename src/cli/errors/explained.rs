@@ -358,7 +358,15 @@ pub const CLOSES: [(u16, &str, Explanation); 10] = [
             "Send JSON as text; for Protobuf ask for the subprotocol centrifuge-protobuf.",
         ),
     ),
-    (1007, "invalid payload", explain(Blame::Client, "Text that is not UTF-8.", "Send text as UTF-8.")),
+    (
+        1007,
+        "invalid payload",
+        explain(
+            Blame::Client,
+            "Text that is not UTF-8, or a compressed message that is damaged.",
+            "Send text as UTF-8; reset the compressor with every message if that was agreed on.",
+        ),
+    ),
     (
         1008,
         "policy violation",
@@ -373,7 +381,7 @@ pub const CLOSES: [(u16, &str, Explanation); 10] = [
         "message too big",
         explain(
             Blame::Client,
-            "A message beyond the limit.",
+            "A message beyond the limit, if compressed then of what it says.",
             "Send less at once, or raise websocket.message_size_limit.",
         ),
     ),
