@@ -2,7 +2,7 @@
 //!
 //! Every test starts the binary on one core and ends with `settled`: connections, descriptors and figures are back to
 //! the baseline and no assertion of ours was tripped. The tag in a test's doc is its row in the catalogue of attacks:
-//! H for the handshake, F for frames.
+//! H for the handshake, F for frames, Z for compression.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 #[allow(dead_code, reason = "each suite uses its part")]
 mod support;
 
+mod compression;
 mod endings;
 mod framing;
 mod handshake;

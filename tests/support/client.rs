@@ -1,6 +1,6 @@
 //! A peer that sends any bytes and reads strictly.
 
-use super::frame::{CLOSE, Frame, masked};
+use super::frame::{CLOSE, Frame, PACKED, masked};
 use super::server::Server;
 use super::wait::PATIENCE;
 use ringway::sys::clock;
@@ -23,6 +23,8 @@ pub fn upgrade_head(path: &str) -> String {
 pub struct Client {
     stream: TcpStream,
     received: Vec<u8>,
+    /// Compression was agreed on.
+    pub deflate: bool,
 }
 
 /// The head of an answer.
@@ -54,7 +56,7 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, received: Vec::new() }
+        Self { stream, received: Vec::new(), deflate: false }
     }
 
     /// With so little room for what it has not read that the server's sends end short. The window is chosen when the
@@ -139,6 +141,7 @@ impl Client {
     pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = Frame::take(&mut self.received) {
+                assert!(self.deflate || frame.first & PACKED == 0, "nothing was agreed on (section 5.2)");
                 return Some(frame);
             }
             if !self.fill() {

@@ -8,6 +8,8 @@ pub const BINARY: u8 = 0x82;
 pub const CLOSE: u8 = 0x88;
 pub const PING: u8 = 0x89;
 pub const PONG: u8 = 0x8a;
+/// RSV1, on the first frame of a compressed message (RFC 7692 section 6).
+pub const PACKED: u8 = 0x40;
 /// The first and the further fragments of a message.
 pub const TEXT_START: u8 = 0x01;
 pub const BINARY_START: u8 = 0x02;
@@ -39,6 +41,9 @@ pub fn header(first: u8, len: u64) -> Vec<u8> {
     out
 }
 
+const PACKED_TEXT: u8 = TEXT | PACKED;
+const PACKED_BINARY: u8 = BINARY | PACKED;
+
 pub fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     masked(CLOSE, &[&code.to_be_bytes(), reason].concat())
 }
@@ -56,7 +61,7 @@ impl Frame {
     pub fn take(bytes: &mut Vec<u8>) -> Option<Self> {
         let (&[first, second], rest) = bytes.split_first_chunk::<2>()?;
         assert_eq!(second & 0x80, 0, "a server never masks (section 5.1)");
-        assert_eq!(first & 0x70, 0, "no extension was negotiated (section 5.2)");
+        assert_eq!(first & 0x30, 0, "reserved bits that nothing gives a meaning (section 5.2)");
         let (len, least, extended) = match second {
             126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 126, 2),
             127 => (u64::from_be_bytes(*rest.first_chunk()?), 0x1_0000, 8),
@@ -65,7 +70,7 @@ impl Frame {
         assert!(len >= least, "the shortest form of the length (section 5.2)");
         match first {
             CLOSE | PING | PONG => assert!(len <= 125, "control frames are short (section 5.5)"),
-            TEXT | BINARY | TEXT_START | BINARY_START | MORE | LAST => {}
+            TEXT | BINARY | TEXT_START | BINARY_START | MORE | LAST | PACKED_TEXT | PACKED_BINARY => {}
             _ => panic!("first byte {first:#04x} of a server's frame"),
         }
         let start = 2 + extended;
