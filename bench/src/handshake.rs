@@ -21,6 +21,8 @@ pub enum Refused {
     TooLong,
     #[error("Sec-WebSocket-Accept is missing or wrong")]
     Accept,
+    #[error("no compression is agreed on")]
+    Compression,
 }
 
 /// The bytes of an upgrade request.
@@ -37,8 +39,8 @@ pub fn request(host: &str, path: &str, headers: &[String]) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// Length of the response head; `None` while it is not complete.
-pub fn check(bytes: &[u8]) -> Result<Option<usize>, Refused> {
+/// Length of the response head; `None` while it is not complete. `packed`: compression was asked for.
+pub fn check(bytes: &[u8], packed: bool) -> Result<Option<usize>, Refused> {
     let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
         return if bytes.len() > HEAD_BYTES_MAX { Err(Refused::TooLong) } else { Ok(None) };
     };
@@ -49,10 +51,17 @@ pub fn check(bytes: &[u8]) -> Result<Option<usize>, Refused> {
     if !status.starts_with("101") {
         return Err(Refused::Status(status.to_owned()));
     }
-    let accepted = lines
-        .filter_map(|line| line.split_once(':'))
-        .any(|(name, value)| name.eq_ignore_ascii_case("Sec-WebSocket-Accept") && value.trim() == ACCEPT);
-    if accepted { Ok(Some(end + 4)) } else { Err(Refused::Accept) }
+    let (mut accepted, mut compressed) = (false, false);
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        accepted |= name.eq_ignore_ascii_case("Sec-WebSocket-Accept") && value.trim() == ACCEPT;
+        compressed |=
+            name.eq_ignore_ascii_case("Sec-WebSocket-Extensions") && value.contains("permessage-deflate");
+    }
+    match (accepted, compressed == packed) {
+        (true, true) => Ok(Some(end + 4)),
+        (true, false) => Err(Refused::Compression),
+        (false, _) => Err(Refused::Accept),
+    }
 }
 
 #[cfg(test)]
@@ -65,18 +74,22 @@ mod tests {
     #[test]
     fn a_complete_answer_is_accepted_and_what_follows_is_left() {
         let bytes = format!("{GOOD}\u{1}\u{2}");
-        assert_eq!(check(bytes.as_bytes()), Ok(Some(GOOD.len())));
+        assert_eq!(check(bytes.as_bytes(), false), Ok(Some(GOOD.len())));
         for end in 0..GOOD.len() {
-            assert_eq!(check(&GOOD.as_bytes()[..end]), Ok(None));
+            assert_eq!(check(&GOOD.as_bytes()[..end], false), Ok(None));
         }
     }
 
     #[test]
     fn other_answers_name_what_is_wrong() {
-        let status = check(b"HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\n");
+        let status = check(b"HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\n", false);
         assert_eq!(status, Err(Refused::Status("503 Service Unavailable".into())));
-        assert_eq!(check(b"SSH-2.0-OpenSSH\r\n\r\n"), Err(Refused::NotHttp));
-        assert_eq!(check(GOOD.replace("s3p", "s3q").as_bytes()), Err(Refused::Accept));
-        assert_eq!(check(&vec![b'x'; HEAD_BYTES_MAX + 1]), Err(Refused::TooLong));
+        assert_eq!(check(b"SSH-2.0-OpenSSH\r\n\r\n", false), Err(Refused::NotHttp));
+        assert_eq!(check(GOOD.replace("s3p", "s3q").as_bytes(), false), Err(Refused::Accept));
+        assert_eq!(check(&vec![b'x'; HEAD_BYTES_MAX + 1], false), Err(Refused::TooLong));
+        let packed = GOOD.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+        assert_eq!(check(packed.as_bytes(), true), Ok(Some(packed.len())));
+        assert_eq!(check(GOOD.as_bytes(), true), Err(Refused::Compression));
+        assert_eq!(check(packed.as_bytes(), false), Err(Refused::Compression));
     }
 }

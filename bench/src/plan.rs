@@ -26,6 +26,37 @@ impl Protocol {
     }
 }
 
+/// Whether the connections offer permessage-deflate (RFC 7692). What the generator sends itself goes uncompressed.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Compression {
+    None,
+    /// Each message by itself.
+    Single,
+    /// Messages of the server may build on those before.
+    Takeover,
+}
+
+impl Compression {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Single => "single",
+            Self::Takeover => "takeover",
+        }
+    }
+
+    /// The header line that asks for it.
+    pub const fn offer(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Single => Some(
+                "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+            ),
+            Self::Takeover => Some("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"),
+        }
+    }
+}
+
 /// What makes a publisher send.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
@@ -54,6 +85,7 @@ pub struct Plan {
     /// Bytes of the upgrade request.
     pub request: Vec<u8>,
     pub protocol: Protocol,
+    pub compression: Compression,
     /// Local IPv4 addresses to connect from, in turn; empty: the kernel's choice.
     pub sources: Vec<[u8; 4]>,
     pub shape: Shape,

@@ -1,7 +1,7 @@
 //! One connection before all others, to say in plain words why none would come up.
 
 use crate::handshake::{self, Refused};
-use crate::plan::Protocol;
+use crate::plan::{Compression, Protocol};
 use crate::url::Url;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -23,7 +23,12 @@ pub enum PreflightError {
 }
 
 /// Connects, upgrades and hangs up.
-pub fn check(url: &Url, request: &[u8], protocol: Protocol) -> Result<(), PreflightError> {
+pub fn check(
+    url: &Url,
+    request: &[u8],
+    protocol: Protocol,
+    compression: Compression,
+) -> Result<(), PreflightError> {
     let address = url.address.to_string();
     let mut stream = TcpStream::connect_timeout(&url.address, PATIENCE).map_err(|error| {
         if error.kind() == std::io::ErrorKind::ConnectionRefused {
@@ -46,7 +51,7 @@ pub fn check(url: &Url, request: &[u8], protocol: Protocol) -> Result<(), Prefli
     loop {
         let count = stream.read(&mut bytes).map_err(broken)?;
         head.extend_from_slice(&bytes[..count]);
-        match handshake::check(&head) {
+        match handshake::check(&head, compression != Compression::None) {
             Ok(Some(_)) => return Ok(()),
             Ok(None) if count > 0 => {}
             Ok(None) => return Err(refused("a closed connection".into(), "")),
@@ -63,6 +68,9 @@ fn routes_hint(protocol: Protocol) -> &'static str {
 }
 
 fn hint(refused: &Refused, protocol: Protocol) -> &'static str {
+    if *refused == Refused::Compression {
+        return ": the server has to allow it (`[websocket] compression = true`)";
+    }
     let Refused::Status(status) = refused else { return "" };
     match (status.get(..3).unwrap_or_default(), protocol) {
         ("404", Protocol::Raw) => {

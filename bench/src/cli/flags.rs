@@ -1,7 +1,7 @@
 //! The command line. What every scenario shares stands in `Common`.
 
 use super::units::{Cores, cores, count, duration};
-use crate::plan::Protocol;
+use crate::plan::{Compression, Protocol};
 use crate::progress::ProgressMode;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -62,6 +62,9 @@ pub struct Common {
     /// `centrifuge-protobuf`.
     #[arg(long, value_enum, default_value = "raw", hide_possible_values = true)]
     pub protocol: Protocol,
+    /// Offer compression: `single` (each message by itself) or `takeover` (messages may build on those before).
+    #[arg(long, value_enum, default_value = "none", hide_possible_values = true)]
+    pub compression: Compression,
     /// Time that counts.
     #[arg(long, value_parser = duration, default_value = "10s")]
     pub duration: Duration,

@@ -3,8 +3,10 @@
 use super::{Engine, broken, now_ns, watch};
 use crate::connection::Phase;
 use crate::handshake;
+use crate::plan::Compression;
 use ringway::sys::source::bind_source;
 use ringway::ws::append_masked_frame;
+use ringway::ws::deflate::{History, Window};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
@@ -74,10 +76,15 @@ impl Engine {
         // Nearly always the whole head arrives at once, and nothing is kept.
         let kept = connection.head.take().map(|head| [&head, &*bytes].concat());
         let head = kept.as_deref().unwrap_or(bytes);
-        let Some(head_len) = handshake::check(head).map_err(|refused| refused.to_string())? else {
+        let Some(head_len) =
+            handshake::check(head, self.read.deflate).map_err(|refused| refused.to_string())?
+        else {
             connection.head = Some(head.into());
             return Ok(&mut []);
         };
+        if self.plan.compression == Compression::Takeover {
+            self.histories.insert(slot, History::new(Window::Bits15));
+        }
         self.greet(slot);
         Ok(bytes.get_mut(head_len - earlier..).unwrap_or_default())
     }
@@ -111,6 +118,7 @@ impl Engine {
             self.open_count -= 1;
         }
         connection.reader.release(&mut self.wire.pool);
+        self.histories.remove(&slot);
         match phase {
             Phase::Idle | Phase::Dialling | Phase::Upgrading | Phase::Joining => {
                 let again = self.dialer.failed(slot, now_ns(), reason);

@@ -16,17 +16,19 @@ use crate::connection::{Connection, Phase};
 use crate::frame::{Keys, Template};
 use crate::ledger::Ledger;
 use crate::pipe::{self, Inbox, PipeError};
-use crate::plan::{Note, Pace, Plan};
+use crate::plan::{Compression, Note, Pace, Plan};
 use crate::schedule::Schedule;
 use crate::target::Target;
 use dial::Dialer;
 use ringway::sys::clock;
-use ringway::ws::{Opcode, Pool};
+use ringway::ws::deflate::History;
+use ringway::ws::{Opcode, Pool, ReadOptions};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use std::collections::HashMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use traffic::Traffic;
@@ -65,6 +67,9 @@ pub struct Engine {
     schedule: Option<Schedule>,
     stage: Stage,
     wire: Wire,
+    read: ReadOptions,
+    /// What the server has said to a slot, where its compressed messages build on that.
+    histories: HashMap<u32, History>,
     /// When the chores are due again, and when the last progress note left.
     chores_at: u64,
     progress_at: u64,
@@ -137,6 +142,8 @@ impl Engine {
             schedule: None,
             stage: Stage::Waiting,
             wire,
+            read: ReadOptions { deflate: plan.compression != Compression::None, ..receive::READ },
+            histories: HashMap::new(),
             chores_at: 0,
             progress_at: 0,
             open_count: 0,

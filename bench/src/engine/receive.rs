@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 /// A generator trusts its server as far as memory goes: whatever it sends in one message is read.
-const READ: ReadOptions =
-    ReadOptions { role: Role::Client, message_bytes_max: 64 << 20, empty_frames_max: 1_000 };
+pub(super) const READ: ReadOptions =
+    ReadOptions { role: Role::Client, message_bytes_max: 64 << 20, empty_frames_max: 1_000, deflate: false };
 
 impl Engine {
     pub(super) fn receive(&mut self, slot: u32, ended: bool, crowded: bool) {
@@ -74,11 +74,13 @@ impl Engine {
         let index = self.index(slot);
         let key = self.wire.keys.of(slot);
         let mut reader = std::mem::take(&mut self.connections[slot as usize].reader);
+        let answers = self.is_closed_loop();
+        let mut history = self.histories.get_mut(&slot);
         let mut hand = Hand {
             voice: Voice::of(&self.plan.shape, slot, index),
             now,
             crowded,
-            answers: self.is_closed_loop(),
+            answers,
             pong: self.wire.target.pong(),
             key,
             connection: &mut self.connections[slot as usize],
@@ -88,7 +90,7 @@ impl Engine {
             ended: None,
         };
         while hand.ended.is_none() {
-            match reader.next(&mut bytes, &READ, &mut self.wire.pool) {
+            match reader.next_after(&mut bytes, &self.read, &mut self.wire.pool, history.as_deref_mut()) {
                 Ok(None) => break,
                 Ok(Some(Event::Message(_, message))) => {
                     self.wire.target.scan(message, |item| hand.item(item));

@@ -39,6 +39,9 @@ pub struct Run {
 pub struct Setup {
     pub scenario: String,
     pub protocol: String,
+    /// `none`, `single` or `takeover`; runs of earlier versions do not say.
+    #[serde(default)]
+    pub compression: String,
     pub url: String,
     pub connections: u32,
     pub groups: u32,

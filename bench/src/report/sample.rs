@@ -41,6 +41,7 @@ pub fn run() -> Run {
         setup: Setup {
             scenario: "echo".into(),
             protocol: "raw".into(),
+            compression: "none".into(),
             url: "ws://127.0.0.1:8080/echo".into(),
             connections: 100,
             groups: 100,

@@ -60,8 +60,10 @@ impl Session {
     pub fn open(name: &str, common: &Common, shape: &Shape) -> Result<Self, ScenarioError> {
         check(common, shape)?;
         let url = Url::parse(&common.url)?;
-        let request = handshake::request(&url.host, &url.path, &common.headers);
-        preflight::check(&url, &request, common.protocol)?;
+        let mut headers = common.headers.clone();
+        headers.extend(common.compression.offer().map(str::to_owned));
+        let request = handshake::request(&url.host, &url.path, &headers);
+        preflight::check(&url, &request, common.protocol, common.compression)?;
         let server = common.server_pid.map(Process::new).transpose()?;
         let descriptors = worker::raise_descriptor_limit();
         let means = Means {
@@ -227,6 +229,7 @@ fn plans(name: &str, common: &Common, shape: &Shape, staff: &Staff, url: &Url, r
         address: url.address.to_string(),
         request: request.to_vec(),
         protocol: common.protocol,
+        compression: common.compression,
         sources: staff.sources.clone(),
         shape: shape.clone(),
         connect_rate: common.connect_rate.div_ceil(engines),
@@ -251,6 +254,7 @@ fn setup(name: &str, common: &Common, shape: &Shape) -> Setup {
     Setup {
         scenario: name.to_owned(),
         protocol: common.protocol.name().to_owned(),
+        compression: common.compression.name().to_owned(),
         url: common.url.clone(),
         connections: shape.connections,
         groups: shape.connections.div_ceil(shape.members),
