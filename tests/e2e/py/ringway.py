@@ -24,6 +24,8 @@ LOG = {**OPEN, "history_size": 1000, "history_ttl": "300s", "force_recovery": Tr
 
 TABLES = {
     "[client]": {"ping_interval": "1s", "pong_timeout": "900ms"},
+    # The library offers it by itself.
+    "[websocket]": {"compression": True, "compression_min_size": 0, "compression_takeover": True},
     "[client.token]": {"hmac_secret_key": SECRET},
     "[http_api]": {"key": API_KEY},
     "[shutdown]": {"drain_window": "0s"},

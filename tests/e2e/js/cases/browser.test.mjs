@@ -36,6 +36,8 @@ after(() => browser?.close());
 
 const { test } = suite({
   client: { allowed_origins: [ORIGIN], ping_interval: "1s", pong_timeout: "900ms" },
+  // Browsers offer it by themselves.
+  websocket: { compression: true, compression_min_size: 0 },
   channel: { namespaces: [{ name: "log", ...LOG }, { name: "delta", ...LOG, allowed_delta_types: ["fossil"], delta_publish: true }] },
 });
 
