@@ -31,4 +31,5 @@ pub mod stats;
 pub mod store;
 pub mod sys;
 pub mod time;
+pub mod tls;
 pub mod ws;

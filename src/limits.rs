@@ -19,6 +19,17 @@ pub const EARLY_BYTES_MAX: u32 = 64 * KIB;
 /// Absolute time for the whole head, not an idle time: a slow drip does not extend it. Beyond: 408.
 pub const HANDSHAKE_MS_MAX: u64 = 10_000;
 
+// TLS (RFC 8446).
+
+/// Absolute time from the connection to the end of the TLS handshake; NATS takes 2 s. Beyond: closed.
+pub const TLS_HANDSHAKE_MS_MAX: u64 = 5_000;
+/// Received before the handshake is done, client certificates included. Beyond: an alert. rustls allows 64 KiB a message.
+pub const TLS_HANDSHAKE_BYTES_MAX: u32 = 32 * KIB;
+/// Records before the handshake is done: honest clients need six or seven. Beyond: an alert.
+pub const TLS_HANDSHAKE_RECORD_COUNT_MAX: u32 = 32;
+/// Connections of a core whose expanded TLS keys are kept, a little more than 1 KiB each.
+pub const TLS_KEY_COUNT_KEPT_MAX: usize = 1024;
+
 // WebSocket (RFC 6455).
 
 /// Payload of a control frame (RFC 6455 section 5.5).

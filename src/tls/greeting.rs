@@ -1,0 +1,146 @@
+//! The handshake, by rustls. RFC 8446 section 4, RFC 5246 section 7.4.
+//!
+//! rustls gets one record at a time, so that nothing behind the peer's last word of the handshake is read here: from
+//! there on the records are the tunnel's.
+//! Invariant: keeps at most `TLS_HANDSHAKE_BYTES_MAX` of the peer and reads at most `TLS_HANDSHAKE_RECORD_COUNT_MAX`
+//! records, whatever they are.
+
+use super::failure::Failure;
+use super::tunnel::Tunnel;
+use crate::limits::{TLS_HANDSHAKE_BYTES_MAX, TLS_HANDSHAKE_RECORD_COUNT_MAX};
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
+use rustls::{Error, HandshakeKind, ProtocolVersion, ServerConfig};
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    Tls12,
+    Tls13,
+}
+
+/// What was agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub version: Version,
+    /// Without certificates, with what an earlier handshake had agreed on.
+    pub is_resumed: bool,
+}
+
+pub(super) struct Greeting {
+    tls: UnbufferedServerConnection,
+    /// Of messages that have not come whole.
+    received: Vec<u8>,
+    record_count: u32,
+    byte_count: u32,
+}
+
+pub(super) enum Progress {
+    Waiting,
+    Done(Box<(Tunnel, Opened)>),
+}
+
+enum Step {
+    Again,
+    Wait,
+    Ready,
+}
+
+impl Greeting {
+    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, Failure> {
+        let tls = UnbufferedServerConnection::new(config).map_err(Failure::Internal)?;
+        Ok(Self { tls, received: Vec::new(), record_count: 0, byte_count: 0 })
+    }
+
+    /// Takes one record; what it is answered with is appended to `out`, also when it fails.
+    pub(super) fn advance(mut self: Box<Self>, record: &[u8], out: &mut Vec<u8>) -> Advanced {
+        self.record_count += 1;
+        self.byte_count = self.byte_count.saturating_add(record.len() as u32);
+        if self.record_count > TLS_HANDSHAKE_RECORD_COUNT_MAX || self.byte_count > TLS_HANDSHAKE_BYTES_MAX {
+            return Err(Failure::TooLong);
+        }
+        self.received.extend_from_slice(record);
+        loop {
+            let (discard, step) = self.step(out);
+            self.received.drain(..discard.min(self.received.len()));
+            match step {
+                Ok(Step::Again) => {}
+                Ok(Step::Ready) if !self.tls.is_handshaking() => return self.finish(),
+                Ok(Step::Wait | Step::Ready) => return Ok((Some(self), Progress::Waiting)),
+                Err(error) => {
+                    self.last_words(out);
+                    return Err(Failure::of_handshake(error));
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, out: &mut Vec<u8>) -> (usize, Result<Step, Error>) {
+        let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.received);
+        let step = match state {
+            Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out).map(|()| Step::Again),
+            Ok(ConnectionState::TransmitTlsData(data)) => {
+                data.done();
+                Ok(Step::Again)
+            }
+            Ok(ConnectionState::BlockedHandshake) => Ok(Step::Wait),
+            Ok(ConnectionState::WriteTraffic(_)) => Ok(Step::Ready),
+            // An alert in the middle, or early data, which is never accepted.
+            Ok(_) => Err(Error::HandshakeNotComplete),
+            Err(error) => Err(error),
+        };
+        (discard, step)
+    }
+
+    /// The alert that rustls has made for its error.
+    fn last_words(&mut self, out: &mut Vec<u8>) {
+        while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(data)), .. } =
+            self.tls.process_tls_records(&mut [])
+        {
+            if encode(data, out).is_err() {
+                return;
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.received.capacity()
+    }
+
+    fn finish(self: Box<Self>) -> Advanced {
+        let version = match self.tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => Version::Tls13,
+            Some(_) | None => Version::Tls12,
+        };
+        let is_resumed = self.tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        if !self.received.is_empty() {
+            // A message that begins behind the last one and is not whole: nobody has a reason to send that.
+            return Err(Failure::Handshake(Error::HandshakeNotComplete));
+        }
+        let (secrets, state) = self.tls.dangerous_into_kernel_connection().map_err(Failure::Internal)?;
+        // TLS 1.2 has no key updates: nothing of rustls is needed any more.
+        let state = (version == Version::Tls13).then(|| Box::new(state));
+        let tunnel = Tunnel::new(version, secrets, state);
+        Ok((None, Progress::Done(Box::new((tunnel, Opened { version, is_resumed })))))
+    }
+}
+
+/// The greeting while it goes on.
+type Advanced = Result<(Option<Box<Greeting>>, Progress), Failure>;
+
+fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Vec<u8>) -> Result<(), Error> {
+    let at = out.len();
+    let size = match data.encode(&mut []) {
+        Ok(len) => len,
+        Err(EncodeError::InsufficientSize(short)) => short.required_size,
+        Err(EncodeError::AlreadyEncoded) => return Ok(()),
+    };
+    out.resize(at + size, 0);
+    match data.encode(out.get_mut(at..).unwrap_or_default()) {
+        Ok(len) => out.truncate(at + len),
+        Err(EncodeError::AlreadyEncoded) => {}
+        Err(EncodeError::InsufficientSize(_)) => return Err(Error::EncryptError),
+    }
+    Ok(())
+}
