@@ -65,6 +65,7 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
         cores: &config.cores,
         choice: &choice,
         descriptors,
+        tls: config.tls.enabled,
         echo: config.routes.echo,
         pages: config.routes.pages,
         warnings,

@@ -57,6 +57,18 @@ figures! {
     handshakes Counter "Upgrades answered with 101.";
     refusals Counter "Heads answered with an error status.";
     handshake_timeouts Counter "Heads that missed the handshake deadline.";
+    tls_connections Gauge "Connections over TLS whose handshake is done.";
+    tls_handshakes_1_2 Counter "Handshakes of TLS 1.2 that were done.";
+    tls_handshakes_1_3 Counter "Handshakes of TLS 1.3 that were done.";
+    tls_resumed Counter "Handshakes of TLS that went on from an earlier one.";
+    tls_refused Counter "Handshakes of TLS that were not begun: over the rate, the limit of connections, or in a drain.";
+    tls_timeouts Counter "Handshakes of TLS that missed their deadline.";
+    tls_failed_foreign Counter "Connections that began with plain HTTP or other things that are not TLS.";
+    tls_failed_incompatible Counter "Handshakes of TLS without a version, cipher suite or protocol in common.";
+    tls_failed_certificate Counter "Handshakes of TLS whose client showed no certificate, or one that does not do.";
+    tls_failed_given_up Counter "Handshakes of TLS that the client gave up, mostly because it does not trust our certificate.";
+    tls_failed_protocol Counter "Connections over TLS that broke its rules.";
+    tls_failed_renegotiation Counter "Connections over TLS 1.2 that asked for another handshake.";
     handovers Counter "Plain HTTP connections handed to the control plane.";
     messages_in Counter "WebSocket messages received.";
     messages_out Counter "WebSocket messages queued to clients.";

@@ -18,6 +18,7 @@ pub struct BannerFacts<'a> {
     pub cores: &'a [usize],
     pub choice: &'a Choice,
     pub descriptors: Limit,
+    pub tls: bool,
     pub echo: bool,
     pub pages: bool,
     pub warnings: &'a [Warning],
@@ -29,12 +30,13 @@ pub fn banner(facts: &BannerFacts<'_>) -> String {
     let public = url_host(facts.public);
     let internal = url_host(facts.internal);
     let title = format!("Ringway {} on Linux {}", env!("CARGO_PKG_VERSION"), kernel(facts.choice));
-    let mut lines = vec![("clients", format!("ws://{public}/connection/websocket"))];
+    let (ws, http) = if facts.tls { ("wss", "https") } else { ("ws", "http") };
+    let mut lines = vec![("clients", format!("{ws}://{public}/connection/websocket"))];
     if facts.pages {
-        lines.push(("page", format!("http://{public}/")));
+        lines.push(("page", format!("{http}://{public}/")));
     }
     if facts.echo {
-        lines.push(("echo", format!("ws://{public}/echo")));
+        lines.push(("echo", format!("{ws}://{public}/echo")));
     }
     lines.push(("internal", format!("http://{internal}/metrics, /livez, /readyz")));
     lines.push(("listening", format!("{} for clients, {} internal", facts.public, facts.internal)));
@@ -134,6 +136,7 @@ mod tests {
             cores: &[0, 1],
             choice: &Choice::Uring(features()),
             descriptors: Limit { soft: 20_000, hard: 20_000 },
+            tls: false,
             echo: true,
             pages: true,
             warnings: &[Warning::Development],
@@ -165,13 +168,14 @@ warning: DEVELOPMENT MODE: anyone on this machine may connect, publish and see w
             cores: &[3],
             choice: &Choice::Uring(RingFeatures { defer_taskrun: false, single_issuer: false, ..features() }),
             descriptors: Limit { soft: u64::MAX, hard: u64::MAX },
+            tls: true,
             echo: false,
             pages: false,
             warnings: &[],
             paint: Paint::COLOURED,
         });
         assert!(text.starts_with("\x1b[1mRingway"));
-        assert!(text.contains("ws://[2001:db8::1]:80/connection/websocket\n  internal"));
+        assert!(text.contains("wss://[2001:db8::1]:80/connection/websocket\n  internal"));
         assert!(text.contains("cores        1 (CPU 3)\n"));
         assert!(text.contains("io_uring     coop_taskrun, registered ring"));
         assert!(text.ends_with("descriptors  unlimited\n"));

@@ -13,7 +13,7 @@ pub fn check(raw: Raw, mode: Mode, allowed: &[usize]) -> Result<(Config, Vec<War
     let Raw { items, settings, mut problems, mut warnings } = raw;
     let mut config = Config::defaults(mode, allowed);
     problems.extend(open(&mut config, &items));
-    for Setting { key, target, text, origin } in &settings {
+    for Setting { key, target, text, file: _, origin } in &settings {
         let assigned = match *target {
             Target::Option(entry) => entry.field.assign(&mut config, text, allowed),
             Target::Item { list, item, option } => {
@@ -66,6 +66,12 @@ fn blame(broken: Broken, config: &mut Config, settings: &[Setting]) -> Problem {
     let involved = |setting: &&Setting| setting.key == key || others.contains(&setting.key);
     let origin =
         settings.iter().rev().find(involved).map_or(Origin::Default, |setting| setting.origin.clone());
-    let shown = find(&key).map_or(found, |entry| entry.field.show(config));
+    let file =
+        settings.iter().rev().find(|setting| setting.key == key).and_then(|setting| setting.file.as_ref());
+    let shown = match file {
+        Some(file) => format!("what \"{file}\" holds"),
+        None => find(&key).map_or(found, |entry| entry.field.show(config)),
+    };
+    let shown = if shown.is_empty() { "empty".to_owned() } else { shown };
     Problem { origin, cause: Cause::Related { key, found: shown, relation } }
 }

@@ -25,6 +25,8 @@ pub trait List: Sync {
     /// Adds an item with defaults.
     fn open(&self, config: &mut Config, name: &str);
     fn assign(&self, config: &mut Config, item: usize, option: usize, text: &str) -> Result<(), Unfit>;
+    /// Whether the items of that name have the same options, secrets among them, which differences do not show.
+    fn is_same(&self, one: &mut Config, other: &mut Config, name: &str) -> bool;
     /// Names, and the options that are not at their default, with the value as a file would have it.
     fn differences(&self, config: &mut Config) -> Vec<(String, Vec<(&'static str, String)>)>;
 }
@@ -34,6 +36,8 @@ pub trait List: Sync {
 pub struct Facts {
     pub key: &'static str,
     pub shape: Shape,
+    /// Its value may stand in a file of its own.
+    pub is_secret: bool,
     pub default_text: String,
     pub default_toml: String,
     pub expectation: String,
@@ -54,6 +58,7 @@ impl Facts {
         Self {
             key: entry.key,
             shape: entry.field.shape(),
+            is_secret: entry.is_secret(),
             default_text: entry.default_text(Mode::Production),
             default_toml: entry.default_toml(Mode::Production),
             expectation: entry.field.expectation(),
@@ -92,6 +97,16 @@ impl<T: Clone + Default> List for ListOf<T> {
         match ((self.place)(config).get_mut(item), self.entries.get(option)) {
             (Some(item), Some(entry)) => entry.field.assign(&mut item.options, text, &[]),
             (None, _) | (_, None) => Ok(()),
+        }
+    }
+
+    fn is_same(&self, one: &mut Config, other: &mut Config, name: &str) -> bool {
+        let named = |items: &mut Vec<Named<T>>| items.iter().find(|item| item.name == name).cloned();
+        match (named((self.place)(one)), named((self.place)(other))) {
+            (Some(mut one), Some(mut other)) => {
+                self.entries.iter().all(|entry| entry.field.is_same(&mut one.options, &mut other.options))
+            }
+            (one, other) => one.is_none() == other.is_none(),
         }
     }
 

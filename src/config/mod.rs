@@ -14,6 +14,7 @@ pub mod reference;
 mod relations;
 mod settings;
 pub mod table;
+mod tls;
 mod value;
 mod warning;
 
@@ -29,6 +30,7 @@ pub use table::client::Client;
 pub use table::hooks::{Backend, Hooks, Transform, TransformTo};
 pub use table::server::{Listen, Routes, Shutdown};
 pub use table::store::Store;
+pub use table::tls::Tls;
 pub use table::tokens::{SubscriptionToken, Token};
 pub use table::transports::Transports;
 pub use table::websocket::WebSocket;
@@ -46,6 +48,7 @@ use table::channel::development_namespaces;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     pub listen: Listen,
+    pub tls: Tls,
     /// Numbers of the CPUs that get a shard each, ascending, within the mask of the process.
     pub cores: Vec<usize>,
     pub driver: Driver,
@@ -144,7 +147,7 @@ impl Config {
             let of = |items: &[(String, _)], name| items.iter().find(|(found, _)| found == name).cloned();
             for name in names {
                 let (before, after): (Option<Item>, Option<Item>) = (of(&before, name), of(&after, name));
-                if before != after {
+                if before != after || !list.is_same(&mut ours, &mut theirs, name) {
                     changed.push(format!("{}.{name}", list.key()));
                 }
             }

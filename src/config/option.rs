@@ -27,6 +27,13 @@ pub enum Change {
     Restart,
 }
 
+impl<C> Entry<C> {
+    /// A command line is visible to every user of the machine.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.field, Field::Secret { .. })
+    }
+}
+
 impl<C: Default> Entry<C> {
     /// The flag that the help shows, without dashes.
     pub fn flag(&self) -> &'static str {
@@ -41,11 +48,6 @@ impl<C: Default> Entry<C> {
     /// Whether it can be switched on and off without a value.
     pub fn is_switch(&self) -> bool {
         self.field.shape() == Shape::Switch
-    }
-
-    /// A command line is visible to every user of the machine.
-    pub fn is_secret(&self) -> bool {
-        matches!(self.field, Field::Secret { .. })
     }
 
     /// The table of the file that it stands in; empty for the top level.

@@ -26,6 +26,8 @@ pub struct Setting {
     pub key: String,
     pub target: Target,
     pub text: String,
+    /// The file that the text was read from, if it has one of its own.
+    pub file: Option<String>,
     pub origin: Origin,
 }
 
@@ -81,7 +83,10 @@ impl Raw {
             if let Some(entry) = options().find(|entry| entry.environment() == name) {
                 self.set(entry, text, Origin::Environment(name));
             } else if let Some((key, target)) = self.item_option(&name) {
-                self.settings.push(Setting { key, target, text, origin: Origin::Environment(name) });
+                let origin = Origin::Environment(name);
+                self.settings.push(Setting { key, target, text, file: None, origin });
+            } else if let Some((key, target)) = secret.and_then(|name| self.item_option(name)) {
+                self.read_file(key, target, text, Origin::Environment(name));
             } else if let Some(entry) = secret_entry(|entry| Some(entry.environment().as_str()) == secret) {
                 self.secret_file(entry, &text, Origin::Environment(name));
             } else if name != CONFIG_VARIABLE {
@@ -99,7 +104,7 @@ impl Raw {
 
     fn set(&mut self, entry: &'static Entry, text: String, origin: Origin) {
         let key = entry.key.to_owned();
-        self.settings.push(Setting { key, target: Target::Option(entry), text, origin });
+        self.settings.push(Setting { key, target: Target::Option(entry), text, file: None, origin });
     }
 
     fn table(&mut self, source: &Source<'_>, prefix: &str, table: &DeTable<'_>) {
@@ -195,6 +200,14 @@ impl Raw {
         let known = list.options();
         for (leaf, value) in table.iter().filter(|(leaf, _)| leaf.get_ref() != "name") {
             let key = format!("{}.{name}.{}", list.key(), leaf.get_ref());
+            let stem = leaf.get_ref().strip_suffix("_file");
+            let secret = known.iter().position(|option| option.is_secret && Some(option.key) == stem);
+            if let Some((option, path)) = secret.zip(value.get_ref().as_str()) {
+                let key = format!("{}.{name}.{}", list.key(), known[option].key);
+                let target = Target::Item { list: list_index, item, option };
+                self.read_file(key, target, path.to_owned(), source.origin(value.span().start));
+                continue;
+            }
             let Some(option) = known.iter().position(|option| option.key == leaf.get_ref()) else {
                 let near = closest(leaf.get_ref(), known.iter().map(|option| option.key.to_owned()));
                 let suggestion = near.map(|near| format!("{}.{name}.{near}", list.key()));
@@ -208,6 +221,7 @@ impl Raw {
                     key,
                     target: Target::Item { list: list_index, item, option },
                     text,
+                    file: None,
                     origin: source.origin(value.span().start),
                 }),
                 None => self.misshapen(source, value, key, facts.expectation.clone()),
@@ -236,12 +250,19 @@ impl Raw {
 
     /// Secrets of containers come as files: `http_api.key_file`, `RINGWAY_HTTP_API_KEY_FILE`.
     fn secret_file(&mut self, entry: &'static Entry, path: &str, origin: Origin) {
-        match std::fs::read_to_string(path) {
-            Ok(text) => self.set(entry, text.trim_end_matches(['\r', '\n']).to_owned(), origin),
+        self.read_file(entry.key.to_owned(), Target::Option(entry), path.to_owned(), origin);
+    }
+
+    fn read_file(&mut self, key: String, target: Target, path: String, origin: Origin) {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let text = text.trim_end_matches(['\r', '\n']).to_owned();
+                self.settings.push(Setting { key, target, text, file: Some(path), origin });
+            }
             Err(error) => self.problems.push(Problem {
                 origin,
                 cause: Cause::Unfit {
-                    key: format!("{}_file", entry.key),
+                    key: format!("{key}_file"),
                     found: format!("\"{path}\""),
                     expected: format!("the path of a file that can be read ({error})"),
                 },

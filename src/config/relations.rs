@@ -19,7 +19,7 @@ pub struct Broken {
 }
 
 impl Broken {
-    fn new(key: &str, others: &[&str], relation: impl Into<String>) -> Self {
+    pub(super) fn new(key: &str, others: &[&str], relation: impl Into<String>) -> Self {
         let others = others.iter().map(|&other| other.to_owned()).collect();
         Self { key: key.to_owned(), others, found: String::new(), relation: relation.into() }
     }
@@ -27,6 +27,7 @@ impl Broken {
 
 pub fn relations(config: &Config) -> Vec<Broken> {
     let mut broken: Vec<Broken> = of_server(config).into_iter().flatten().collect();
+    broken.extend(config.tls.problems());
     broken.extend(of_clients(config));
     broken.extend(of_tokens("client.token", &config.client.token));
     if config.client.subscription_token.enabled {

@@ -38,6 +38,7 @@ impl Config {
             },
             hooks: self.hooks.told(),
             origins,
+            tls: self.tls.acceptor()?,
             access: Access {
                 anonymous: client.allow_anonymous_connect_without_token,
                 insecure: client.insecure,

@@ -3,6 +3,7 @@
 
 use super::Config;
 use super::table::tokens::Token;
+use crate::sys::clock;
 use std::net::{IpAddr, SocketAddr};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +52,18 @@ pub enum Warning {
              set websocket.compression = true"
     )]
     TakeoverWithoutCompression,
+    #[error(
+        "the certificate of {option} ended {days} days ago, so that clients refuse it; \
+             renew it and send SIGHUP"
+    )]
+    CertificateExpired { option: String, days: i64 },
+    #[error("the certificate of {option} ends in {days} days; renew it and send SIGHUP")]
+    CertificateEnding { option: String, days: i64 },
+    #[error(
+        "the certificate of {option} is not valid yet, so that clients refuse it; \
+             set the clock of this machine, or wait"
+    )]
+    CertificateEarly { option: String },
     #[error("the environment has {name}, which is no option{}",
             .suggestion.as_ref().map_or_else(|| "; unset it if it was meant for Ringway".to_owned(),
                                              |close| format!("; did you mean {close}?")))]
@@ -66,11 +79,14 @@ impl Warning {
             | Self::NobodyMayConnect
             | Self::KeysInTheOpen { .. }
             | Self::Insecure
+            | Self::CertificateExpired { .. }
+            | Self::CertificateEarly { .. }
             | Self::ApiOpen { .. } => true,
             Self::InternalExposed { .. }
             | Self::UnknownVariable { .. }
             | Self::ShortSecret { .. }
-            | Self::TakeoverWithoutCompression => false,
+            | Self::TakeoverWithoutCompression
+            | Self::CertificateEnding { .. } => false,
         }
     }
 
@@ -94,6 +110,7 @@ impl Warning {
         ]
         .into_iter()
         .flatten()
+        .chain(config.tls.warnings(clock::wall()))
         .chain(Self::of_token("client.token", &client.token))
         .chain(Self::of_token("client.subscription_token", &client.subscription_token.token))
         .collect()

@@ -11,6 +11,7 @@ pub mod wire;
 
 use crate::payload::Payload;
 use crate::time::Moment;
+use crate::tls;
 use crate::ws::Reader;
 use crate::ws::deflate::Deflate;
 use head::PartialHead;
@@ -28,6 +29,8 @@ pub struct Conn {
     pub message_due: Option<Moment>,
     pub beat: Beat,
     pub deflate: Deflate,
+    /// Of a connection over TLS, until it goes to the control plane.
+    pub tls: Option<Box<tls::Session>>,
     /// Listed for the next drain.
     pub is_dirty: bool,
     /// Over a limit at accept: refused as soon as its head is there.
@@ -38,6 +41,8 @@ pub struct Conn {
     pub is_heavy: bool,
     /// Without a socket of ours: the control plane speaks its HTTP.
     pub is_stream: bool,
+    /// Its TLS handshake is done.
+    pub is_sealed: bool,
 }
 
 /// What a connection is owed now.
@@ -63,6 +68,16 @@ pub enum Phase {
     Lingering { fin: bool, ended: bool },
     /// The driver has been told to close or to hand over; nothing that arrives matters.
     Leaving,
+}
+
+impl Phase {
+    /// Nothing that arrives matters.
+    pub fn is_over(&self) -> bool {
+        match self {
+            Self::Lingering { .. } | Self::Leaving => true,
+            Self::Head(_) | Self::Echo | Self::Client(_) | Self::Closing => false,
+        }
+    }
 }
 
 impl Default for Phase {

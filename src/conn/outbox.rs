@@ -126,6 +126,11 @@ impl Outbox {
         self.in_flight_bytes = bytes;
     }
 
+    /// The send that is under way carries so many bytes, none if there is none: records are longer than what is in them.
+    pub fn fly(&mut self, bytes: u32) {
+        self.in_flight_bytes = bytes;
+    }
+
     /// The send that was under way is done.
     pub fn landed(&mut self) {
         self.in_flight_bytes = 0;

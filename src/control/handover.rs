@@ -4,6 +4,8 @@
 
 use super::http::Server;
 use super::inlet::Inlet;
+use super::wire::{SealedStream, Wire};
+use crate::shard::Heard;
 use std::io;
 use std::net::TcpStream as StdStream;
 use std::os::fd::OwnedFd;
@@ -17,8 +19,8 @@ const BATCH_COUNT_MAX: usize = 64;
 pub struct Handover {
     /// A connected TCP socket. The shard has no request pending on it.
     pub socket: OwnedFd,
-    /// Every byte that the shard has read from it: the head, perhaps the beginning of a body or of a second request.
-    pub received: Vec<u8>,
+    /// Everything that the shard has read from it: the head, perhaps the beginning of a body or of a second request.
+    pub received: Heard,
 }
 
 pub(super) type Handovers = Inlet<Handover>;
@@ -30,7 +32,12 @@ pub(super) async fn run(handovers: &Handovers, server: &Server) -> io::Error {
             let Some(handover) = handovers.take() else { break };
             // A socket that the reactor refuses is closed by its drop: there is no way left to answer on it.
             if let Ok(stream) = adopt(handover.socket) {
-                server.take(stream, handover.received);
+                let Heard { plain, sealed } = handover.received;
+                let wire = match sealed {
+                    Some(sealed) => Wire::Sealed(Box::new(SealedStream::new(stream, *sealed))),
+                    None => Wire::Plain(stream),
+                };
+                server.take(wire, plain);
             }
         }
         if let Err(error) = handovers.rest().await {

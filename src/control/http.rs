@@ -10,6 +10,7 @@ use super::replay::Replay;
 use super::routes::Site;
 use super::tenure::{Tenure, Ticket};
 use super::unwinding::caught;
+use super::wire::Wire;
 use crate::limits::{HANDSHAKE_MS_MAX, HEAD_BYTES_MAX, HEADER_COUNT_MAX};
 use axum::extract::Request;
 use axum::http::HeaderValue;
@@ -18,13 +19,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::net::{SendFlags, send};
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
@@ -125,12 +124,10 @@ impl Server {
     }
 
     /// Serves a connection in a task of its own, beginning with the bytes that were already read from it.
-    pub(super) fn take(&self, stream: TcpStream, received: Vec<u8>) {
+    pub(super) fn take(&self, wire: Wire, received: Vec<u8>) {
         let Ok(slot) = Arc::clone(&self.traffic.slots).try_acquire_owned() else {
             self.traffic.shed.fetch_add(1, Ordering::Relaxed);
-            // Past the reactor, which has not looked at this socket yet. A peer that cannot take it gets a bare close.
-            let _ = send(&stream, OVERLOAD, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-            return;
+            return wire.say_once(OVERLOAD);
         };
         self.traffic.served.fetch_add(1, Ordering::Relaxed);
         let slot: Ticket = Box::new(slot);
@@ -144,7 +141,7 @@ impl Server {
             phase: self.phase.clone(),
             end_phase: self.end_phase,
         };
-        let socket = Replay::new(stream, received);
+        let socket = Replay::new(wire, received);
         tokio::spawn(async move {
             // A bug of ours costs the connection, and never its slot.
             let _ = caught(serving.serve(socket)).await;

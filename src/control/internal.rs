@@ -2,6 +2,7 @@
 //! Invariant: never gives up. Running out of descriptors pauses accepting and is over when descriptors come back.
 
 use super::http::Server;
+use super::wire::Wire;
 use crate::limits::ACCEPT_PAUSE_MS_MAX;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -22,7 +23,7 @@ pub(super) async fn run(listener: &TcpListener, server: &Server) -> std::convert
             Ok((stream, _)) => {
                 // Answers to requests in a row would wait 40 ms for each other's acknowledgement. A refusal costs only that.
                 let _ = stream.set_nodelay(true);
-                server.take(stream, Vec::new());
+                server.take(Wire::Plain(stream), Vec::new());
             }
             Err(_) => sleep(Duration::from_millis(ACCEPT_PAUSE_MS_MAX)).await,
         }

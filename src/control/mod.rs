@@ -30,6 +30,7 @@ mod tenure;
 #[cfg(test)]
 mod tests;
 mod unwinding;
+mod wire;
 
 pub use api::{ApiAccess, ErrorMode};
 pub use cores::{Cores, MemoInbox};

@@ -4,6 +4,7 @@
 //! and discarded for a bounded time and size, because closing over unread bytes sends a reset that can overtake our last
 //! answer (RFC 9112 section 9.6).
 
+use super::wire::Wire;
 use crate::limits::LINGER_MS_MAX;
 use std::io;
 use std::pin::Pin;
@@ -17,15 +18,15 @@ use tokio::time::{Sleep, sleep};
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 pub(super) struct Replay {
-    stream: TcpStream,
+    wire: Wire,
     received: Vec<u8>,
     replayed: usize,
     linger: Option<Linger>,
 }
 
 impl Replay {
-    pub(super) fn new(stream: TcpStream, received: Vec<u8>) -> Self {
-        Self { stream, received, replayed: 0, linger: None }
+    pub(super) fn new(wire: Wire, received: Vec<u8>) -> Self {
+        Self { wire, received, replayed: 0, linger: None }
     }
 }
 
@@ -37,7 +38,7 @@ impl AsyncRead for Replay {
     ) -> Poll<io::Result<()>> {
         let rest = self.received.get(self.replayed..).unwrap_or_default();
         if rest.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+            return Pin::new(&mut self.wire).poll_read(context, buffer);
         }
         let count = rest.len().min(buffer.remaining());
         buffer.put_slice(&rest[..count]);
@@ -56,7 +57,7 @@ impl AsyncWrite for Replay {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        Pin::new(&mut self.wire).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -64,23 +65,23 @@ impl AsyncWrite for Replay {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        Pin::new(&mut self.wire).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.wire.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.wire).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.linger.is_none() {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            ready!(Pin::new(&mut this.wire).poll_shutdown(context))?;
         }
-        this.linger.get_or_insert_with(Linger::new).poll(&mut this.stream, context).map(Ok)
+        this.linger.get_or_insert_with(Linger::new).poll(this.wire.socket(), context).map(Ok)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::control::Handover;
 use crate::ids::ConnId;
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
-use crate::shard::{Input, Shard};
+use crate::shard::{Heard, Input, Shard};
 use crate::store::{Fate, Order, Store, StoreError};
 use crate::sys::mailbox::Mailbox;
 use crate::time::Moment;
@@ -58,7 +58,7 @@ impl Errands {
     }
 
     /// A control plane that is so far behind that its mailbox is full is no help to the client: the socket is closed.
-    pub(super) fn hand_over(&self, socket: OwnedFd, received: Vec<u8>) {
+    pub(super) fn hand_over(&self, socket: OwnedFd, received: Heard) {
         let _ = self.control.post(Handover { socket, received });
     }
 

@@ -78,7 +78,9 @@ impl Reloading {
         self.dials.set(&new, &settings);
         self.live.change(|current| {
             let auth = Arc::new(settings.auth.succeeding(&current.auth));
-            *current = Settings { auth, ..settings };
+            // Tickets outlive a new certificate: they do not depend on it.
+            let tls = settings.tls.map(|tls| tls.succeeding(current.tls.as_ref()));
+            *current = Settings { auth, tls, ..settings };
         });
         self.admissions.set_limit(super::connection_limit(&new, self.room));
         self.admissions.addresses.set_limit(new.client.address_connection_limit);

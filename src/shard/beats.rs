@@ -28,6 +28,10 @@ impl Shard {
             return self.wheel.arm(id.slot, conn.next_due());
         }
         match &conn.phase {
+            Phase::Head(_) if self.is_greeting(id) => {
+                self.stats.tls_timeouts += u64::from(!self.is_draining);
+                self.let_go(id);
+            }
             Phase::Head(_) if self.is_draining => {
                 self.refuse(id, &Refusal::Overloaded { retry_after_s: RETRY_AFTER_S });
             }

@@ -89,12 +89,22 @@ impl Shard {
     }
 
     fn lost(&mut self, id: ConnId) {
+        self.leave_lost(id);
+        self.let_go(id);
+    }
+
+    fn leave_lost(&mut self, id: ConnId) {
         if self.conns.get(id).is_some_and(Conn::is_open) {
             self.stats.broken += 1;
             self.stats.count_close(ABNORMAL);
             self.leave_open(id, ABNORMAL, "connection lost");
         }
-        self.let_go(id);
+    }
+
+    /// What carries the protocol has failed: its last words leave, ours cannot.
+    pub(super) fn break_off(&mut self, id: ConnId) {
+        self.leave_lost(id);
+        self.linger(id);
     }
 
     /// Nothing is left to send to this connection.
@@ -127,7 +137,7 @@ impl Shard {
     pub(super) fn hand_over(&mut self, id: ConnId, received: Vec<u8>) {
         if self.forsake(id) {
             self.stats.handovers += 1;
-            self.outputs.push(Output::HandOver { conn: id, received });
+            self.outputs.push(Output::HandOver { conn: id, received: received.into() });
         }
     }
 
@@ -158,7 +168,10 @@ impl Shard {
     }
 
     pub(super) fn closed(&mut self, id: ConnId) {
-        self.conns.remove(id);
+        if self.conns.remove(id).is_some_and(|conn| conn.is_sealed) {
+            self.stats.tls_connections -= 1;
+            self.keys.forget(id);
+        }
         self.finish_drain();
     }
 

@@ -98,13 +98,17 @@ impl Shard {
         if conn.outbox.is_sending() {
             return;
         }
-        let (is_stream, deflate) = (conn.is_stream, conn.deflate);
+        let (is_stream, is_tls, deflate) = (conn.is_stream, conn.tls.is_some(), conn.deflate);
         conn.outbox.take_run(&mut self.nodes, &mut self.gathering.run, GATHER);
         self.hit_for(Point::Flush, id);
         if let Deflate::Own(window) = deflate {
             self.takeovers.pack(id, window, &mut self.gathering.run, &mut self.deflater);
         }
-        if let Some(payload) = self.gathering.finish() {
+        let mut payload = self.gathering.finish();
+        if is_tls {
+            payload = self.seal(id, payload.as_ref());
+        }
+        if let Some(payload) = payload {
             self.stats.sends += 1;
             self.stats.bytes_out += u64::from(payload.len());
             *is_out = true;
@@ -122,8 +126,14 @@ impl Shard {
             return;
         };
         conn.landed();
-        if conn.outbox.has_queued() || matches!(conn.phase, Phase::Lingering { .. }) {
+        let has_outgoing = conn.tls.as_ref().is_some_and(|session| session.has_outgoing());
+        let is_reading = matches!(conn.phase, Phase::Head(Some(_)));
+        if conn.outbox.has_queued() || has_outgoing || matches!(conn.phase, Phase::Lingering { .. }) {
             self.mark_dirty(id);
+        }
+        if is_reading {
+            // A head that came behind a TLS handshake waited for the end of that.
+            self.read_head(id, &mut []);
         }
     }
 }

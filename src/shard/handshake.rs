@@ -36,12 +36,18 @@ impl Shard {
         let Phase::Head(partial) = &mut conn.phase else {
             return;
         };
-        let Some(mut partial) = partial.take() else {
+        // The control plane takes no socket with a send under way: the end of a TLS handshake.
+        let is_sending = conn.outbox.is_sending();
+        let Some(mut partial) = partial.take().or_else(|| is_sending.then(Box::default)) else {
             return self.read_first(id, bytes);
         };
         partial.bytes.extend_from_slice(bytes);
         if partial.bytes.len() as u64 > u64::from(HEAD_BYTES_MAX) + u64::from(EARLY_BYTES_MAX) {
             return self.refuse(id, &Refusal::HeadersTooLarge);
+        }
+        if is_sending {
+            conn.phase = Phase::Head(Some(partial));
+            return;
         }
         match partial.scan.advance(&partial.bytes) {
             Ok(Some(head_len)) => self.head_complete(id, &mut partial.bytes, head_len),

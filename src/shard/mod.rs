@@ -5,8 +5,8 @@
 //! Knows nothing of sockets, rings, threads or clocks: bytes, `now` and seeds come in as arguments.
 //!
 //! Split by event: `handshake` (heads), `reading` (frames), `commands`, `subscribing`, `publishing`, `census` (client
-//! protocol), `linking` and `letters` (mail), `beats` (deadlines), `closing`, `flushing`. `guarding` and `mending` see to
-//! it that a bug of ours costs what it is about.
+//! protocol), `linking` and `letters` (mail), `beats` (deadlines), `closing`, `flushing`, `sealing` (TLS). `guarding` and
+//! `mending` see to it that a bug of ours costs what it is about.
 
 mod apps;
 pub mod ask;
@@ -30,6 +30,7 @@ mod fetching;
 mod flushing;
 mod guarding;
 mod handshake;
+pub mod heard;
 mod index;
 mod joining;
 mod letters;
@@ -49,6 +50,7 @@ mod reading;
 mod requests;
 pub mod results;
 mod revoking;
+mod sealing;
 pub mod settings;
 pub mod stream;
 mod streaming;
@@ -63,6 +65,7 @@ mod turns;
 mod welcome;
 mod wheel;
 
+pub use heard::Heard;
 pub use mending::{Finding, Place};
 pub use options::ShardOptions;
 pub use port::{Admission, Input, Output};
@@ -78,6 +81,7 @@ use crate::limits;
 use crate::payload::Payload;
 use crate::stats::{Stats, Work};
 use crate::time::Moment;
+use crate::tls::{Acceptor, Keys};
 use crate::ws::deflate::Deflater;
 use crate::ws::{self, Opcode, Pool, ReadOptions, Role};
 use apps::Apps;
@@ -93,7 +97,7 @@ use joining::Joins;
 use letters::Letters;
 use pacing::Paces;
 use random::Random;
-use rate::Rates;
+use rate::{Rate, Rates};
 use requests::Requests;
 use results::Results;
 use revoking::Revoking;
@@ -123,6 +127,10 @@ pub struct Shard {
     turns: Turns,
     letters: Letters,
     random: Random,
+    /// Of TLS, before the expensive part.
+    tls_rate: Option<Rate>,
+    /// Of the connections over TLS that were busy last.
+    keys: Keys,
     gathering: Gathering,
     cork: Cork,
     /// Slots with something to send or to finish.
@@ -210,6 +218,8 @@ impl Shard {
             turns: Turns::default(),
             letters: Letters::new(options.core_count, options.mail_count_max),
             random: Random::new(options.seed),
+            tls_rate: Self::tls_rate(settings.tls.as_ref().and_then(|tls| tls.rate), now),
+            keys: Keys::new(limits::TLS_KEY_COUNT_KEPT_MAX),
             gathering: Gathering::default(),
             cork: Cork::default(),
             dirty: Vec::new(),
@@ -250,6 +260,10 @@ impl Shard {
     fn adopt(&mut self, settings: Arc<Settings>) {
         self.read.message_bytes_max = settings.limits.message_bytes_max;
         self.deflater.set_effort(settings.compression.effort);
+        let rate = |settings: &Settings| settings.tls.as_ref().and_then(|tls| tls.rate);
+        if rate(&self.settings) != rate(&settings) {
+            self.tls_rate = Self::tls_rate(rate(&settings), self.now);
+        }
         if !Arc::ptr_eq(&self.settings.auth.revocations, &settings.auth.revocations) {
             self.revoking.begin();
         }
@@ -260,10 +274,15 @@ impl Shard {
     pub fn open(&mut self, now: Moment, admission: Admission) -> ConnId {
         self.now = now;
         self.stats.accepted += 1;
-        let patience =
-            if self.is_draining { self.options.close_max } else { self.settings.patience.handshake };
+        let tls = self.settings.tls.as_ref();
+        let patience = match tls {
+            _ if self.is_draining => self.options.close_max,
+            Some(tls) => tls.patience,
+            None => self.settings.patience.handshake,
+        };
         let conn = Conn {
             due: now + patience,
+            tls: tls.map(Acceptor::session),
             is_surplus: admission == Admission::Surplus || self.is_draining,
             ..Conn::default()
         };
@@ -364,6 +383,16 @@ impl Shard {
 
     fn received(&mut self, id: ConnId, bytes: &mut [u8]) {
         self.stats.bytes_in += bytes.len() as u64;
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        match conn.tls.take_if(|_| !conn.phase.is_over()) {
+            Some(session) => self.unseal(id, session, bytes),
+            None => self.received_plain(id, bytes),
+        }
+    }
+
+    fn received_plain(&mut self, id: ConnId, bytes: &mut [u8]) {
         let Some(conn) = self.conns.get(id) else {
             return;
         };

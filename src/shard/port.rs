@@ -1,6 +1,7 @@
 //! What goes into a shard and what comes out: the seam between the machine and whatever drives it.
 //! Contract: after any number of `handle` and `advance`, one full `drain` before the driver sleeps.
 
+use super::heard::Heard;
 use super::mail::Mail;
 use super::memo::Memo;
 use crate::ids::ConnId;
@@ -42,7 +43,7 @@ pub enum Output {
     /// Cancel what is pending, then close; answer with `Closed`.
     Close { conn: ConnId },
     /// Stop reading and give the socket with these bytes to the control plane; answer with `Closed`.
-    HandOver { conn: ConnId, received: Vec<u8> },
+    HandOver { conn: ConnId, received: Heard },
     /// For the control plane. It must arrive: a driver keeps it until there is room.
     Memo(Memo),
     /// For the store, which answers with `Mail::Fate`. Refused: answer with a failure at once.

@@ -8,6 +8,7 @@ use crate::auth::Auth;
 use crate::channels::{Namespaces, PersonalChannels, Policy};
 use crate::http::OriginPolicy;
 use crate::limits;
+use crate::tls::Acceptor;
 use crate::ws::deflate::Effort;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Settings {
     pub auth: Arc<Auth>,
     pub hooks: Hooks,
     pub origins: OriginPolicy,
+    /// What sockets of the public port are accepted with; none: without TLS.
+    pub tls: Option<Acceptor>,
     pub access: Access,
     pub limits: Limits,
     pub patience: Patience,
@@ -137,6 +140,7 @@ impl Settings {
             auth: Arc::default(),
             hooks: Hooks::default(),
             origins: OriginPolicy::SameHost,
+            tls: None,
             access: Access { anonymous: true, ..Access::default() },
             limits: Limits::default(),
             patience: Patience::default(),

@@ -363,7 +363,7 @@ fn bytes_behind_a_hand_over_in_the_same_turn_go_with_it() {
     let mut handed = Vec::new();
     bench.shard.drain(&mut |output| {
         if let Output::HandOver { received, .. } = output {
-            handed = received;
+            handed = received.plain;
         }
     });
     assert!(handed.ends_with(b"\r\n\r\nbody"), "{}", String::from_utf8_lossy(&handed));

@@ -302,7 +302,7 @@ impl World {
                 Output::Send { conn, payload } => self.link(core, conn).send(payload),
                 Output::Shutdown { conn } => self.link(core, conn).shut(),
                 Output::Close { conn } => self.link(core, conn).close(),
-                Output::HandOver { conn, received } => self.link(core, conn).hand_over(received),
+                Output::HandOver { conn, received } => self.link(core, conn).hand_over(received.plain),
                 Output::Memo(Memo::Answered { call, outcome, .. }) => self.answers.push_back((call, outcome)),
                 Output::Memo(Memo::Ask { .. } | Memo::Stream { .. } | Memo::Event(_)) | Output::Order(_) => {}
                 Output::StopAccepting => self.cores[core].is_accepting = false,

@@ -11,6 +11,7 @@ pub mod personal;
 pub mod rates;
 pub mod server;
 pub mod store;
+pub mod tls;
 pub mod tokens;
 pub mod transports;
 pub mod websocket;
@@ -21,6 +22,7 @@ use super::option::Entry;
 /// In the order of the reference.
 const TOPICS: &[&[Entry]] = &[
     server::OPTIONS,
+    tls::OPTIONS,
     client::OPTIONS,
     tokens::CONNECTION,
     tokens::SUBSCRIPTION_SWITCH,
@@ -44,7 +46,8 @@ const TOPICS: &[&[Entry]] = &[
     server::SHUTDOWN,
 ];
 
-const LISTS: &[&dyn List] = &[&channel::NAMESPACES, &hooks::PROXIES, &hooks::RPC_NAMESPACES];
+const LISTS: &[&dyn List] =
+    &[&tls::CERTIFICATES, &channel::NAMESPACES, &hooks::PROXIES, &hooks::RPC_NAMESPACES];
 
 pub fn options() -> impl Iterator<Item = &'static Entry> + Clone {
     TOPICS.iter().copied().flatten()

@@ -191,7 +191,8 @@ fn many_hand_overs_from_many_threads_are_all_answered() {
                     let mut asking = Client::connect(client.local_addr().unwrap());
                     let (socket, _) = client.accept().unwrap();
                     let received = LIVEZ.as_bytes().to_vec();
-                    let handover = crate::control::Handover { socket: socket.into(), received };
+                    let handover =
+                        crate::control::Handover { socket: socket.into(), received: received.into() };
                     node.mailbox.post(handover).unwrap();
                     assert_eq!(asking.response(true).status(), 200);
                 }

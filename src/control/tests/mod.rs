@@ -65,7 +65,7 @@ impl Node {
         let (mut socket, _) = self.listener.accept().unwrap();
         let mut received = vec![0; read_count];
         socket.read_exact(&mut received).unwrap();
-        self.mailbox.post(Handover { socket: socket.into(), received }).unwrap();
+        self.mailbox.post(Handover { socket: socket.into(), received: received.into() }).unwrap();
         client
     }
 

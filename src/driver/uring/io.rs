@@ -14,7 +14,7 @@ use crate::driver::{NotReady, Station};
 use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
-use crate::shard::{Input, Output, Shard};
+use crate::shard::{Heard, Input, Output, Shard};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::ring::{Completion, Ring, RingOptions, Shot, Token};
 use crate::sys::socket;
@@ -45,7 +45,7 @@ pub(super) struct Io {
     /// Completions that have come in the middle of a turn.
     backlog: VecDeque<Completion>,
     /// Bytes read from sockets that are about to be handed over.
-    handovers: Vec<(ConnId, Vec<u8>)>,
+    handovers: Vec<(ConnId, Heard)>,
 }
 
 impl Io {
