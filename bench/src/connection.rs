@@ -1,10 +1,12 @@
 //! One client connection: its socket, how far it is, and what could not be sent yet.
 //! Invariant: `CONNECTION_BYTES_MAX` at rest; the two buffers exist only while something is half sent or half received.
 
+use crate::tls;
 use ringway::ws::Reader;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
+use rustls::ClientConnection;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
@@ -27,6 +29,7 @@ pub enum Phase {
 #[derive(Debug, Default)]
 pub struct Connection {
     pub socket: Option<OwnedFd>,
+    pub tls: Option<Box<ClientConnection>>,
     pub phase: Phase,
     /// Answers that `Joining` waits for, one bit each.
     pub awaited: u8,
@@ -46,7 +49,7 @@ struct Backlog {
 }
 
 /// What an idle connection may cost us, beside the kernel's share.
-const CONNECTION_BYTES_MAX: usize = 48;
+const CONNECTION_BYTES_MAX: usize = 56;
 const _: () = assert!(size_of::<Connection>() <= CONNECTION_BYTES_MAX);
 
 /// Bytes that may wait for one connection; what is due beyond is not sent, and counted.
@@ -55,6 +58,25 @@ pub const BACKLOG_BYTES_MAX: usize = 1 << 20;
 impl Connection {
     /// Sends, or keeps what the socket does not take.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        match &mut self.tls {
+            Some(connection) => {
+                let records = tls::seal(connection, bytes).map_err(|_| Errno::PROTO)?;
+                self.send_raw(&records)
+            }
+            None => self.send_raw(bytes),
+        }
+    }
+
+    /// Opens what was received into `plain`, and sends what that calls for.
+    pub fn open(&mut self, records: &[u8], plain: &mut Vec<u8>) -> Result<(), String> {
+        let Some(connection) = &mut self.tls else { return Ok(()) };
+        let result = tls::open(connection, records, plain);
+        let answer = tls::outgoing(connection).map_err(|error| error.to_string())?;
+        self.send_raw(&answer).map_err(|error| std::io::Error::from(error).to_string())?;
+        result
+    }
+
+    fn send_raw(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         let Some(socket) = &self.socket else { return Ok(()) };
         let sent = match &self.backlog {
             Some(_) => 0,

@@ -27,6 +27,7 @@ mod schedule;
 mod staffing;
 mod stamp;
 mod target;
+mod tls;
 mod url;
 mod worker;
 

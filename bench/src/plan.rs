@@ -82,6 +82,8 @@ pub struct Plan {
     pub epoch_ns: u64,
     /// Address of the server, `host:port` in figures.
     pub address: String,
+    /// None: without TLS.
+    pub tls: Option<Trust>,
     /// Bytes of the upgrade request.
     pub request: Vec<u8>,
     pub protocol: Protocol,
@@ -94,6 +96,15 @@ pub struct Plan {
     /// Handshakes of this engine that may be under way.
     pub in_flight_max: u32,
     pub seed: u64,
+}
+
+/// Whom connections over TLS want to talk to.
+#[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Name or address that the certificate has to have.
+    pub name: String,
+    /// Who vouches for it, in PEM; empty: nobody has to.
+    pub roots: String,
 }
 
 /// Who listens to whom: groups of equal size, the first members of which publish.

@@ -1,8 +1,10 @@
 //! One connection before all others, to say in plain words why none would come up.
 
 use crate::handshake::{self, Refused};
-use crate::plan::{Compression, Protocol};
+use crate::plan::{Compression, Protocol, Trust};
+use crate::tls::Tls;
 use crate::url::Url;
+use rustls::StreamOwned;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -28,9 +30,10 @@ pub fn check(
     request: &[u8],
     protocol: Protocol,
     compression: Compression,
+    trust: Option<&Trust>,
 ) -> Result<(), PreflightError> {
     let address = url.address.to_string();
-    let mut stream = TcpStream::connect_timeout(&url.address, PATIENCE).map_err(|error| {
+    let stream = TcpStream::connect_timeout(&url.address, PATIENCE).map_err(|error| {
         if error.kind() == std::io::ErrorKind::ConnectionRefused {
             PreflightError::NotListening { address: address.clone(), hint: routes_hint(protocol) }
         } else {
@@ -45,6 +48,13 @@ pub fn check(
     };
     let broken = |error: std::io::Error| refused(error.to_string(), "");
     stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+    let mut stream: Box<dyn Stream> = match trust {
+        None => Box::new(stream),
+        Some(trust) => {
+            let tls = Tls::new(trust).and_then(|tls| tls.connect());
+            Box::new(StreamOwned::new(tls.map_err(|error| refused(error.to_string(), ""))?, stream))
+        }
+    };
     stream.write_all(request).map_err(broken)?;
     let mut head = Vec::new();
     let mut bytes = [0; 4096];
@@ -59,6 +69,11 @@ pub fn check(
         }
     }
 }
+
+/// With TLS or without.
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
 
 fn routes_hint(protocol: Protocol) -> &'static str {
     match protocol {

@@ -55,9 +55,15 @@ pub enum Command {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every scenario")]
 pub struct Common {
-    /// Server to connect to, ws://host:port/path.
+    /// Server to connect to, ws://host:port/path or wss://host:port/path.
     #[arg(long)]
     pub url: String,
+    /// Certificates (PEM) of who vouches for the server, for wss://.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Trust any certificate, for wss://.
+    #[arg(long, conflicts_with = "ca")]
+    pub insecure: bool,
     /// `raw` (an echo server; for fanout and chat one that sends every message to all), `centrifuge` (JSON) or
     /// `centrifuge-protobuf`.
     #[arg(long, value_enum, default_value = "raw", hide_possible_values = true)]

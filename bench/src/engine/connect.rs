@@ -58,7 +58,12 @@ impl Engine {
         let connection = &mut self.connections[slot as usize];
         let Some(socket) = &connection.socket else { return false };
         let result = match sockopt::socket_error(socket) {
-            Ok(Ok(())) => connection.send(&self.plan.request),
+            Ok(Ok(())) => {
+                if let Some(tls) = &self.tls {
+                    connection.tls = tls.connect().ok().map(Box::new);
+                }
+                connection.send(&self.plan.request)
+            }
             Ok(Err(error)) | Err(error) => Err(error),
         };
         if let Err(error) = result {

@@ -19,6 +19,7 @@ use crate::pipe::{self, Inbox, PipeError};
 use crate::plan::{Compression, Note, Pace, Plan};
 use crate::schedule::Schedule;
 use crate::target::Target;
+use crate::tls::Tls;
 use dial::Dialer;
 use ringway::sys::clock;
 use ringway::ws::deflate::History;
@@ -50,6 +51,8 @@ pub enum EngineError {
     Pipe(#[from] PipeError),
     #[error("server address {0:?} is not an address with a port")]
     Address(String),
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
     #[error("the first order was not a plan")]
     NoPlan,
 }
@@ -57,6 +60,7 @@ pub enum EngineError {
 pub struct Engine {
     plan: Plan,
     address: SocketAddr,
+    tls: Option<Tls>,
     epoll: OwnedFd,
     orders: (OwnedFd, Inbox),
     notes: File,
@@ -107,6 +111,8 @@ struct Wire {
     template: Template,
     pool: Pool,
     read: Vec<u8>,
+    /// What was in the records of one read.
+    plain: Vec<u8>,
     /// Frames for one connection, filled and sent within a turn.
     out: Vec<u8>,
 }
@@ -129,10 +135,12 @@ impl Engine {
             keys,
             pool: Pool::new(),
             read: vec![0; READ_BYTES],
+            plain: Vec::new(),
             out: Vec::with_capacity(READ_BYTES),
         };
         Ok(Self {
             address,
+            tls: plan.tls.as_ref().map(Tls::new).transpose()?,
             epoll,
             orders,
             notes,

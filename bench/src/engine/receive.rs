@@ -37,7 +37,11 @@ impl Engine {
             };
             let now = now_ns();
             self.traffic.read(count, now);
-            if let Err(reason) = self.take(slot, &mut buffer[..count], now, crowded) {
+            let taken = match self.connections[slot as usize].tls {
+                Some(_) => self.take_sealed(slot, &buffer[..count], now, crowded),
+                None => self.take(slot, &mut buffer[..count], now, crowded),
+            };
+            if let Err(reason) = taken {
                 self.lose(slot, &reason);
                 break;
             }
@@ -46,6 +50,15 @@ impl Engine {
             }
         }
         self.wire.read = buffer;
+    }
+
+    fn take_sealed(&mut self, slot: u32, records: &[u8], now: u64, crowded: bool) -> Result<(), String> {
+        let mut plain = std::mem::take(&mut self.wire.plain);
+        let opened = self.connections[slot as usize].open(records, &mut plain);
+        let taken = if plain.is_empty() { Ok(()) } else { self.take(slot, &mut plain, now, crowded) };
+        plain.clear();
+        self.wire.plain = plain;
+        taken.and(opened)
     }
 
     /// Bytes of one read. An error is the reason why the connection is over.

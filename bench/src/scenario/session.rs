@@ -8,7 +8,7 @@ use crate::conductor::{ConductError, Conductor, Connected, Measured};
 use crate::crew::Crew;
 use crate::environment;
 use crate::handshake;
-use crate::plan::{Pace, Plan, Protocol, Shape};
+use crate::plan::{Pace, Plan, Protocol, Shape, Trust};
 use crate::preflight::{self, PreflightError};
 use crate::progress::Progress;
 use crate::report::run::{Connect, Latency, MemoryStep, Run, SCHEMA, Setup, Storm, VERSION};
@@ -63,7 +63,8 @@ impl Session {
         let mut headers = common.headers.clone();
         headers.extend(common.compression.offer().map(str::to_owned));
         let request = handshake::request(&url.host, &url.path, &headers);
-        preflight::check(&url, &request, common.protocol, common.compression)?;
+        let trust = trust(common, &url)?;
+        preflight::check(&url, &request, common.protocol, common.compression, trust.as_ref())?;
         let server = common.server_pid.map(Process::new).transpose()?;
         let descriptors = worker::raise_descriptor_limit();
         let means = Means {
@@ -78,7 +79,8 @@ impl Session {
         for remark in &staff.remarks {
             eprintln!("note: {remark}");
         }
-        let plans = plans(name, common, shape, &staff, &url, &request);
+        let route = Route { url: &url, request: &request, trust };
+        let plans = plans(name, common, shape, &staff, &route);
         let crew = Crew::start(plans).map_err(ConductError::from)?;
         let mut run = Run { schema: SCHEMA.into(), version: VERSION, ..Run::default() };
         let started = clock::wall();
@@ -217,7 +219,28 @@ fn port_count() -> u32 {
     last.saturating_sub(first) + 1
 }
 
-fn plans(name: &str, common: &Common, shape: &Shape, staff: &Staff, url: &Url, request: &[u8]) -> Vec<Plan> {
+/// How to get to the server.
+struct Route<'a> {
+    url: &'a Url,
+    request: &'a [u8],
+    trust: Option<Trust>,
+}
+
+/// For wss:// somebody has to vouch for the server, or nobody on purpose.
+fn trust(common: &Common, url: &Url) -> Result<Option<Trust>, ScenarioError> {
+    let roots = match (url.is_tls, &common.ca, common.insecure) {
+        (false, ..) => return Ok(None),
+        (true, Some(file), _) => std::fs::read_to_string(file)
+            .map_err(|error| ScenarioError::Flags(format!("--ca {}: {error}", file.display())))?,
+        (true, None, true) => String::new(),
+        (true, None, false) => {
+            return Err(ScenarioError::Flags("wss:// needs --ca FILE, or --insecure".into()));
+        }
+    };
+    Ok(Some(Trust { name: url.name().to_owned(), roots }))
+}
+
+fn plans(name: &str, common: &Common, shape: &Shape, staff: &Staff, route: &Route<'_>) -> Vec<Plan> {
     let engines = staff.cores.len() as u32;
     let in_flight = common.in_flight.unwrap_or(if name == "storm" { shape.connections } else { IN_FLIGHT });
     let epoch_ns = clock::now().as_nanos();
@@ -226,8 +249,9 @@ fn plans(name: &str, common: &Common, shape: &Shape, staff: &Staff, url: &Url, r
         engines,
         core: *core,
         epoch_ns,
-        address: url.address.to_string(),
-        request: request.to_vec(),
+        address: route.url.address.to_string(),
+        tls: route.trust.clone(),
+        request: route.request.to_vec(),
         protocol: common.protocol,
         compression: common.compression,
         sources: staff.sources.clone(),
