@@ -7,10 +7,11 @@
 
 use super::failure::Failure;
 use super::tunnel::Tunnel;
+use super::updates::Overheard;
 use crate::limits::{TLS_HANDSHAKE_BYTES_MAX, TLS_HANDSHAKE_RECORD_COUNT_MAX};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
-use rustls::{Error, HandshakeKind, ProtocolVersion, ServerConfig};
+use rustls::{Error, HandshakeKind, ProtocolVersion, ServerConfig, SupportedCipherSuite};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub struct Opened {
 
 pub(super) struct Greeting {
     tls: UnbufferedServerConnection,
+    overheard: Arc<Overheard>,
     /// Of messages that have not come whole.
     received: Vec<u8>,
     record_count: u32,
@@ -47,9 +49,12 @@ enum Step {
 }
 
 impl Greeting {
-    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, Failure> {
-        let tls = UnbufferedServerConnection::new(config).map_err(Failure::Internal)?;
-        Ok(Self { tls, received: Vec::new(), record_count: 0, byte_count: 0 })
+    pub(super) fn new(config: &ServerConfig) -> Result<Self, Failure> {
+        let overheard = Arc::<Overheard>::default();
+        let mut config = ServerConfig::clone(config);
+        config.key_log = Arc::<Overheard>::clone(&overheard);
+        let tls = UnbufferedServerConnection::new(Arc::new(config)).map_err(Failure::Internal)?;
+        Ok(Self { tls, overheard, received: Vec::new(), record_count: 0, byte_count: 0 })
     }
 
     /// Takes one record; what it is answered with is appended to `out`, also when it fails.
@@ -118,10 +123,12 @@ impl Greeting {
             // A message that begins behind the last one and is not whole: nobody has a reason to send that.
             return Err(Failure::Handshake(Error::HandshakeNotComplete));
         }
-        let (secrets, state) = self.tls.dangerous_into_kernel_connection().map_err(Failure::Internal)?;
-        // TLS 1.2 has no key updates: nothing of rustls is needed any more.
-        let state = (version == Version::Tls13).then(|| Box::new(state));
-        let tunnel = Tunnel::new(version, secrets, state);
+        let updates = match self.tls.negotiated_cipher_suite() {
+            Some(SupportedCipherSuite::Tls13(suite)) => self.overheard.updates(suite),
+            Some(SupportedCipherSuite::Tls12(_)) | None => None,
+        };
+        let (secrets, _) = self.tls.dangerous_into_kernel_connection().map_err(Failure::Internal)?;
+        let tunnel = Tunnel::new(version, secrets, updates.map(Box::new));
         Ok((None, Progress::Done(Box::new((tunnel, Opened { version, is_resumed })))))
     }
 }

@@ -82,5 +82,6 @@ fn expand(secrets: &Secrets) -> Option<LessSafeKey> {
         Secrets::Chacha20Poly1305 { key, .. } => (&CHACHA20_POLY1305, key),
         _ => return None,
     };
-    UnboundKey::new(algorithm, key.as_ref()).ok().map(LessSafeKey::new)
+    let key = key.as_ref().get(..algorithm.key_len())?;
+    UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new)
 }

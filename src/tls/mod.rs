@@ -17,6 +17,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod updates;
 mod validity;
 
 pub use acceptor::{Acceptor, ClientAuth, Terms, TermsProblem};

@@ -142,7 +142,7 @@ impl Session {
         let Stage::Called(config, first) = mem::replace(&mut self.stage, Stage::Over) else {
             return Ok(None);
         };
-        self.greet(Box::new(Greeting::new(config)?), &first)
+        self.greet(Box::new(Greeting::new(&config)?), &first)
     }
 
     fn greet(&mut self, greeting: Box<Greeting>, record: &[u8]) -> Result<Option<Opened>, Failure> {

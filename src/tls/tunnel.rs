@@ -11,21 +11,18 @@ use super::keys::Keys;
 use super::record::{
     ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER_LEN, PLAIN_LEN_MAX, header,
 };
+use super::updates::Updates;
 use crate::ids::ConnId;
 use aws_lc_rs::aead;
 use rustls::crypto::cipher::{Iv, Nonce, make_tls12_aad, make_tls13_aad};
-use rustls::kernel::KernelConnection;
-use rustls::server::ServerConnectionData;
 use rustls::{ConnectionTrafficSecrets as Secrets, ContentType, ExtractedSecrets, ProtocolVersion};
 use std::ops::Range;
-
-/// What rustls keeps of a TLS 1.3 connection, for its next secrets.
-type State = Box<KernelConnection<ServerConnectionData>>;
 
 pub(super) struct Tunnel {
     sealing: Direction,
     opening: Direction,
-    state: Option<State>,
+    /// Of TLS 1.3; TLS 1.2 has no other keys.
+    updates: Option<Box<Updates>>,
     version: Version,
     /// Records in a row that brought nothing.
     fruitless: u8,
@@ -49,12 +46,12 @@ pub(super) enum Inside {
 }
 
 impl Tunnel {
-    pub(super) fn new(version: Version, secrets: ExtractedSecrets, state: Option<State>) -> Self {
+    pub(super) fn new(version: Version, secrets: ExtractedSecrets, updates: Option<Box<Updates>>) -> Self {
         let ExtractedSecrets { tx: (sent, tx), rx: (received, rx) } = secrets;
         Self {
             sealing: Direction { secrets: tx, sequence: sent },
             opening: Direction { secrets: rx, sequence: received },
-            state,
+            updates,
             version,
             fruitless: 0,
             has_updated: false,
@@ -219,22 +216,22 @@ impl Tunnel {
 
     /// The peer goes on with its next key.
     fn change_opening(&mut self, keys: &mut Keys, conn: ConnId) -> Result<(), Failure> {
-        let state = self.state.as_mut().ok_or(Failure::Record(Alert::UnexpectedMessage))?;
-        let (sequence, secrets) = state.update_rx_secret().map_err(Failure::Internal)?;
-        self.opening = Direction { secrets, sequence };
+        let updates = self.updates.as_mut();
+        let secrets = updates.and_then(|updates| updates.next_opening()).ok_or(Failure::KeyUsedUp)?;
+        self.opening = Direction { secrets, sequence: 0 };
         keys.forget(conn);
         Ok(())
     }
 
     /// We go on with ours.
     fn change_sealing(&mut self, out: &mut Vec<u8>, keys: &mut Keys, conn: ConnId) -> Result<(), Failure> {
-        if self.state.is_none() {
+        if self.updates.is_none() {
             return Err(Failure::KeyUsedUp);
         }
         self.seal_record(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, UPDATE_NOT_REQUESTED], out, keys, conn)?;
-        let state = self.state.as_mut().ok_or(Failure::KeyUsedUp)?;
-        let (sequence, secrets) = state.update_tx_secret().map_err(Failure::Internal)?;
-        self.sealing = Direction { secrets, sequence };
+        let updates = self.updates.as_mut();
+        let secrets = updates.and_then(|updates| updates.next_sealing()).ok_or(Failure::KeyUsedUp)?;
+        self.sealing = Direction { secrets, sequence: 0 };
         keys.forget(conn);
         Ok(())
     }

@@ -34,7 +34,8 @@ fn s_client(authority: &Authority, server: &Server, words: &[&str], input: &str)
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
-const REQUEST: &str = "GET /livez HTTP/1.1\nHost: localhost\nConnection: close\n\n";
+/// No line begins with a letter that s_client takes as a command of its own.
+const REQUEST: &str = "GET /livez HTTP/1.1\nHost: localhost\nconnection: close\n\n";
 
 fn ask(authority: &Authority, server: &Server, words: &[&str]) -> String {
     let words = [&["-quiet", "-crlf"], words].concat();

@@ -13,7 +13,7 @@ fn messages_of_all_sizes_come_back_over_both_versions() {
     for version in [&TLS13, &TLS12] {
         let mut socket = upgrade(connect(&server, &config(&authority, version), "localhost"), "/echo");
         for len in [0, 1, 125, 126, 16_300, 16_384, 40_000, 65_536] {
-            let payload: Vec<u8> = (0..len).map(|at: usize| (at * 31 >> 3) as u8).collect();
+            let payload: Vec<u8> = (0..len).map(|at: usize| ((at * 31) >> 3) as u8).collect();
             socket.send(Message::binary(payload.clone())).unwrap();
             assert!(socket.read().unwrap().into_data() == payload, "{len}");
         }

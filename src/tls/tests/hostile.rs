@@ -92,8 +92,7 @@ fn a_flood_of_empty_records_is_cut_off() {
     for version in [&TLS13, &TLS12] {
         let mut pair = Pair::open(&[version]);
         // The client of rustls sends none: something that has its secrets does.
-        let (tunnel, mut keys) = (pair.client_tunnel(), &mut Keys::new(1));
-        let (mut tunnel, mut count) = (tunnel, 0);
+        let (mut tunnel, mut keys, mut count) = (pair.client_tunnel(), Keys::new(1), 0);
         let mut send = |pair: &mut Pair, plain: &[u8]| {
             let mut record = Vec::new();
             tunnel.seal_record(APPLICATION_DATA, plain, &mut record, &mut keys, CONN).unwrap();
