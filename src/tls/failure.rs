@@ -50,21 +50,32 @@ pub enum Alert {
 
 impl Failure {
     pub(super) fn of_handshake(error: Error) -> Self {
-        match error {
-            Error::AlertReceived(_) => Self::GivenUp(error),
-            // A client that was asked for a certificate and has none.
-            Error::NoCertificatesPresented | Error::InvalidCertificate(_) => Self::Certificate(error),
-            Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon) => {
-                Self::Certificate(error)
-            }
-            Error::PeerIncompatible(_) | Error::NoApplicationProtocol => Self::Incompatible(error),
+        use PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon as NoSchemes;
+        let is_ours = matches!(
+            error,
             Error::General(_)
-            | Error::Other(_)
-            | Error::FailedToGetCurrentTime
-            | Error::FailedToGetRandomBytes
-            | Error::HandshakeNotComplete
-            | Error::EncryptError => Self::Internal(error),
-            _ => Self::Handshake(error),
+                | Error::Other(_)
+                | Error::FailedToGetCurrentTime
+                | Error::FailedToGetRandomBytes
+                | Error::EncryptError
+        );
+        // One that is no good, or none although it was asked for.
+        let is_of_certificate = matches!(
+            error,
+            Error::NoCertificatesPresented
+                | Error::InvalidCertificate(_)
+                | Error::PeerIncompatible(NoSchemes)
+        );
+        if is_ours {
+            Self::Internal(error)
+        } else if is_of_certificate {
+            Self::Certificate(error)
+        } else if matches!(error, Error::AlertReceived(_)) {
+            Self::GivenUp(error)
+        } else if matches!(error, Error::PeerIncompatible(_) | Error::NoApplicationProtocol) {
+            Self::Incompatible(error)
+        } else {
+            Self::Handshake(error)
         }
     }
 

@@ -82,19 +82,7 @@ impl Greeting {
 
     fn step(&mut self, out: &mut Vec<u8>) -> (usize, Result<Step, Error>) {
         let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.received);
-        let step = match state {
-            Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out).map(|()| Step::Again),
-            Ok(ConnectionState::TransmitTlsData(data)) => {
-                data.done();
-                Ok(Step::Again)
-            }
-            Ok(ConnectionState::BlockedHandshake) => Ok(Step::Wait),
-            Ok(ConnectionState::WriteTraffic(_)) => Ok(Step::Ready),
-            // An alert in the middle, or early data, which is never accepted.
-            Ok(_) => Err(Error::HandshakeNotComplete),
-            Err(error) => Err(error),
-        };
-        (discard, step)
+        (discard, state.and_then(|state| after(state, out)))
     }
 
     /// The alert that rustls has made for its error.
@@ -130,6 +118,22 @@ impl Greeting {
         let (secrets, _) = self.tls.dangerous_into_kernel_connection().map_err(Failure::Internal)?;
         let tunnel = Tunnel::new(version, secrets, updates.map(Box::new));
         Ok((None, Progress::Done(Box::new((tunnel, Opened { version, is_resumed })))))
+    }
+}
+
+fn after<Data>(state: ConnectionState<'_, '_, Data>, out: &mut Vec<u8>) -> Result<Step, Error> {
+    if let ConnectionState::EncodeTlsData(data) = state {
+        encode(data, out).map(|()| Step::Again)
+    } else if let ConnectionState::TransmitTlsData(data) = state {
+        data.done();
+        Ok(Step::Again)
+    } else if matches!(state, ConnectionState::BlockedHandshake) {
+        Ok(Step::Wait)
+    } else if matches!(state, ConnectionState::WriteTraffic(_)) {
+        Ok(Step::Ready)
+    } else {
+        // Its last word before the end of the handshake, or early data, which is never accepted.
+        Err(Error::HandshakeNotComplete)
     }
 }
 

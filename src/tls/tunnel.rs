@@ -260,10 +260,7 @@ fn iv(secrets: &Secrets) -> Option<&Iv> {
 
 /// How much of the nonce a record of TLS 1.2 carries.
 fn explicit_len(secrets: &Secrets) -> usize {
-    match secrets {
-        Secrets::Chacha20Poly1305 { .. } => 0,
-        _ => 8,
-    }
+    if matches!(secrets, Secrets::Chacha20Poly1305 { .. }) { 0 } else { 8 }
 }
 
 fn tls12_aad(sequence: u64, kind: u8, len: usize) -> aead::Aad<[u8; 13]> {

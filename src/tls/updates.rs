@@ -73,11 +73,15 @@ fn next(suite: &Tls13CipherSuite, secret: &mut OkmBlock) -> Option<Secrets> {
     expand(&*expander, b"tls13 iv", &mut iv)?;
     // A shorter key has zeros behind it, which `keys` does not look at.
     let (key, iv) = (AeadKey::from(key), Iv::from(iv));
-    match suite.common.suite {
-        CipherSuite::TLS13_AES_128_GCM_SHA256 => Some(Secrets::Aes128Gcm { key, iv }),
-        CipherSuite::TLS13_AES_256_GCM_SHA384 => Some(Secrets::Aes256Gcm { key, iv }),
-        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => Some(Secrets::Chacha20Poly1305 { key, iv }),
-        _ => None,
+    let name = suite.common.suite;
+    if name == CipherSuite::TLS13_AES_128_GCM_SHA256 {
+        Some(Secrets::Aes128Gcm { key, iv })
+    } else if name == CipherSuite::TLS13_AES_256_GCM_SHA384 {
+        Some(Secrets::Aes256Gcm { key, iv })
+    } else if name == CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 {
+        Some(Secrets::Chacha20Poly1305 { key, iv })
+    } else {
+        None
     }
 }
 
