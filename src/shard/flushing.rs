@@ -98,7 +98,9 @@ impl Shard {
         if conn.outbox.is_sending() {
             return;
         }
-        let (is_stream, is_tls, deflate) = (conn.is_stream, conn.tls.is_some(), conn.deflate);
+        let (is_stream, deflate) = (conn.is_stream, conn.deflate);
+        // Also when a bug of ours has cost the session: then nothing leaves.
+        let is_tls = self.settings.tls.is_some() && !is_stream;
         conn.outbox.take_run(&mut self.nodes, &mut self.gathering.run, GATHER);
         self.hit_for(Point::Flush, id);
         if let Deflate::Own(window) = deflate {

@@ -132,7 +132,10 @@ impl Shard {
     pub(super) fn seal(&mut self, id: ConnId, plain: Option<&Payload>) -> Option<Payload> {
         let Self { conns, keys, .. } = self;
         let conn = conns.get_mut(id)?;
-        let session = conn.tls.as_mut()?;
+        let Some(session) = conn.tls.as_mut() else {
+            conn.outbox.landed();
+            return None;
+        };
         let is_last = matches!(conn.phase, Phase::Lingering { .. }) && !conn.outbox.has_queued();
         let mut records = session.take_outgoing();
         let bytes = plain.map_or(&[][..], Payload::bytes);
