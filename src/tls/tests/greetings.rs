@@ -82,7 +82,7 @@ fn the_certificate_is_that_of_the_name_or_else_the_first() {
     let refusal = pair.talk();
     assert!(matches!(refusal, Err(Error::InvalidCertificate(_))), "the client's own verdict: {refusal:?}");
     // And it tells us.
-    let mut alert = pair.from_client();
+    let mut alert = pair.client_says();
     pair.feed(&mut alert);
     assert!(matches!(pair.failure, Some(Failure::GivenUp(_))), "{:?}", pair.failure);
 }

@@ -52,13 +52,13 @@ fn in_records(hello: &[u8], len: usize) -> Vec<u8> {
 #[test]
 fn a_hello_in_pieces_is_read_but_not_in_crumbs() {
     let mut pair = fresh();
-    let hello = pair.from_client();
+    let hello = pair.client_says();
     pair.feed(&mut in_records(&hello, 100));
     assert_eq!(pair.failure, None);
     assert!(pair.session.has_outgoing(), "it has been answered");
 
     let mut pair = fresh();
-    let hello = pair.from_client();
+    let hello = pair.client_says();
     pair.feed(&mut in_records(&hello, 1));
     assert_eq!(pair.failure, Some(Failure::TooLong));
 }
@@ -114,7 +114,7 @@ fn a_flood_of_empty_records_is_cut_off() {
 #[test]
 fn the_expensive_part_waits_for_permission() {
     let mut pair = fresh();
-    let mut hello = pair.from_client();
+    let mut hello = pair.client_says();
     let mut input = &mut hello[..];
     let event = pair.session.next(&mut input, &mut pair.keys, CONN);
     assert!(matches!(event, Ok(Some(Event::Hello))));
@@ -141,7 +141,7 @@ proptest! {
     #[test]
     fn a_damaged_hello_never_panics(at in 5_usize..400, value in any::<u8>(), cut in 0_usize..400) {
         let mut pair = fresh();
-        let mut hello = pair.from_client();
+        let mut hello = pair.client_says();
         let at = at % hello.len();
         hello[at] = value;
         let cut = cut % hello.len();

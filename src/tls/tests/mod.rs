@@ -118,7 +118,7 @@ impl Pair {
     }
 
     /// What the client wants to send.
-    fn from_client(&mut self) -> Vec<u8> {
+    fn client_says(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         while self.client.wants_write() {
             self.client.write_tls(&mut bytes).unwrap();
@@ -126,7 +126,7 @@ impl Pair {
         bytes
     }
 
-    fn to_client(&mut self, mut bytes: &[u8]) -> Result<(), rustls::Error> {
+    fn client_hears(&mut self, mut bytes: &[u8]) -> Result<(), rustls::Error> {
         while !bytes.is_empty() {
             self.client.read_tls(&mut bytes).unwrap();
             self.client.process_new_packets()?;
@@ -156,13 +156,13 @@ impl Pair {
     /// Until both have nothing more to say.
     fn talk(&mut self) -> Result<(), rustls::Error> {
         loop {
-            let mut bytes = self.from_client();
+            let mut bytes = self.client_says();
             self.feed(&mut bytes);
             let words = self.session.take_outgoing();
             if bytes.is_empty() && words.is_empty() {
                 return Ok(());
             }
-            self.to_client(&words)?;
+            self.client_hears(&words)?;
         }
     }
 
@@ -170,7 +170,7 @@ impl Pair {
         let mut at = 0;
         while at < plain.len() {
             at += self.client.writer().write(&plain[at..]).unwrap();
-            let mut bytes = self.from_client();
+            let mut bytes = self.client_says();
             self.feed(&mut bytes);
         }
     }
@@ -196,8 +196,8 @@ impl Pair {
     fn heard(&mut self, records: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();
         for part in records.chunks(4096) {
-            self.to_client(part).unwrap();
-            let mut buffer = [0; 32 * 1024];
+            self.client_hears(part).unwrap();
+            let mut buffer = vec![0; 32 * 1024];
             while let Ok(count @ 1..) = self.client.reader().read(&mut buffer) {
                 plain.extend_from_slice(&buffer[..count]);
             }

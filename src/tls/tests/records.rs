@@ -77,7 +77,7 @@ proptest! {
         let config = Arc::new(authority.client_config(&[version]));
         let mut pair = Pair::new(&authority.acceptor(), &config, "localhost");
         loop {
-            let bytes = pair.from_client();
+            let bytes = pair.client_says();
             for part in cuts(&bytes, &lengths) {
                 pair.feed(&mut part.to_vec());
             }
@@ -85,7 +85,7 @@ proptest! {
             if bytes.is_empty() && words.is_empty() {
                 break;
             }
-            pair.to_client(&words).unwrap();
+            pair.client_hears(&words).unwrap();
         }
         prop_assert!(pair.session.is_open());
         let mut sent = Vec::new();
@@ -95,7 +95,7 @@ proptest! {
             let mut at = 0;
             while at < part.len() {
                 at += pair.client.writer().write(&part[at..]).unwrap();
-                stream.extend(pair.from_client());
+                stream.extend(pair.client_says());
             }
             for piece in cuts(&stream, &lengths) {
                 pair.feed(&mut piece.to_vec());
@@ -112,7 +112,7 @@ proptest! {
     fn a_changed_byte_is_noticed(at in 0_usize..200, bit in 0..8_u8, is_old in any::<bool>()) {
         let mut pair = Pair::open(&[if is_old { &TLS12 } else { &TLS13 }]);
         pair.client.writer().write_all(&noise(150)).unwrap();
-        let mut bytes = pair.from_client();
+        let mut bytes = pair.client_says();
         let at = at % bytes.len();
         // The minor version is the one byte that nobody looks at (RFC 8446 section 5.1).
         prop_assume!(at != 2);
@@ -185,7 +185,7 @@ fn the_last_word_is_said_once_and_nothing_behind_it() {
         // The other side may still speak, and end.
         pair.say(b"goodbye you");
         pair.client.send_close_notify();
-        let mut bytes = pair.from_client();
+        let mut bytes = pair.client_says();
         pair.feed(&mut bytes);
         assert_eq!(pair.plain, b"goodbye you");
         assert!(pair.has_ended);
@@ -197,12 +197,12 @@ fn a_record_that_does_not_open_is_answered_with_an_alert() {
     for version in BOTH {
         let mut pair = Pair::open(&[version]);
         pair.client.writer().write_all(b"x").unwrap();
-        let mut bytes = pair.from_client();
+        let mut bytes = pair.client_says();
         *bytes.last_mut().unwrap() ^= 1;
         pair.feed(&mut bytes);
         assert!(matches!(pair.failure, Some(Failure::Record(_))));
         let words = pair.session.take_outgoing();
-        let heard = pair.to_client(&words);
+        let heard = pair.client_hears(&words);
         assert_eq!(heard, Err(Error::AlertReceived(rustls::AlertDescription::BadRecordMac)));
     }
 }
