@@ -70,7 +70,7 @@ impl Tls {
 
     /// Certificates that clients will refuse at `now`, since the epoch of Unix.
     pub(super) fn warnings(&self, now: Duration) -> Vec<Warning> {
-        let now = now.as_secs() as i64;
+        let now = now.as_secs().cast_signed();
         let validities = self.all().filter_map(|(section, one)| Some((section, one.load().ok()?.validity?)));
         let mut warnings = Vec::new();
         for (section, validity) in validities.filter(|_| self.enabled) {

@@ -51,9 +51,9 @@ impl Identity {
         ParsedCertificate::try_from(first)
             .map_err(|error| IdentityProblem::Certificate(error.to_string()))?;
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| IdentityProblem::NoKey)?;
-        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => IdentityProblem::Mismatch,
-            other => IdentityProblem::Key(other.to_string()),
+        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+            let is_mismatch = matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch));
+            if is_mismatch { IdentityProblem::Mismatch } else { IdentityProblem::Key(error.to_string()) }
         })?;
         Ok(Self { key: Arc::new(key), validity })
     }

@@ -79,6 +79,7 @@ impl Session {
     }
 
     /// The next event of `input`, which it shortens by what it has read. None: more has to arrive.
+    #[expect(clippy::mut_mut, reason = "the caller's slice is shortened by what was read")]
     pub fn next<'a>(
         &'a mut self,
         input: &mut &'a mut [u8],
@@ -101,6 +102,7 @@ impl Session {
         }))
     }
 
+    #[expect(clippy::mut_mut, reason = "the caller's slice is shortened by what was read")]
     fn find<'a>(
         &mut self,
         input: &mut &'a mut [u8],
@@ -185,6 +187,7 @@ impl Session {
     }
 
     /// A record that is complete, if there is one; the beginning of the next is kept.
+    #[expect(clippy::mut_mut, reason = "the caller's slice is shortened by what was read")]
     fn whole<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Option<Whole<'a>>, Failure> {
         if mem::take(&mut self.is_spent) {
             self.partial = Vec::new();

@@ -118,14 +118,12 @@ impl Tunnel {
                 key.seal_in_place_separate_tag(unique, aad, inside)
             }
         };
-        match tag {
-            Ok(tag) => out.extend_from_slice(tag.as_ref()),
-            Err(_) => {
-                // Nothing that was not sealed may leave.
-                out.truncate(start);
-                return Err(Failure::KeyUsedUp);
-            }
-        }
+        let Ok(tag) = tag else {
+            // Nothing that was not sealed may leave.
+            out.truncate(start);
+            return Err(Failure::KeyUsedUp);
+        };
+        out.extend_from_slice(tag.as_ref());
         *sequence += 1;
         Ok(())
     }

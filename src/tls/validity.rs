@@ -33,16 +33,13 @@ fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     if found != tag {
         return None;
     }
-    let (len, rest) = match short {
-        0..=0x7f => (usize::from(short), rest),
-        _ => {
-            let (digits, rest) = rest.split_at_checked(usize::from(short & 0x7f))?;
-            let len = digits
-                .iter()
-                .try_fold(0_usize, |len, &digit| Some(len.checked_mul(256)? + usize::from(digit)))?;
-            (len, rest)
-        }
-    };
+    if short < LONG_LENGTH {
+        return rest.split_at_checked(usize::from(short));
+    }
+    let (digits, rest) = rest.split_at_checked(usize::from(short - LONG_LENGTH))?;
+    let len = digits
+        .iter()
+        .try_fold(0_usize, |len, &digit| len.checked_mul(256)?.checked_add(usize::from(digit)))?;
     rest.split_at_checked(len)
 }
 
@@ -72,6 +69,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
+/// From here on a length tells how many bytes the length has.
+const LONG_LENGTH: u8 = 0x80;
 const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
 const UTC_TIME: u8 = 0x17;

@@ -187,7 +187,6 @@ impl Pair {
         let other = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
         let client = std::mem::replace(&mut self.client, other);
         let version = self.opened.unwrap().version;
-        #[expect(deprecated, reason = "its heir is of unbuffered connections")]
         let secrets = client.dangerous_extract_secrets().unwrap();
         Tunnel::new(version, secrets, None)
     }
