@@ -167,6 +167,7 @@ impl Shape {
 }
 
 /// From the conductor to an engine.
+#[expect(clippy::large_enum_variant, reason = "a plan is sent once to each engine")]
 #[derive(Archive, Serialize, Deserialize, Clone, Debug)]
 pub enum Order {
     Plan(Plan),

@@ -100,8 +100,8 @@ mod tests {
             let name = entry.key.rsplit('.').next().unwrap();
             assert!(text.lines().any(|line| line.starts_with(&format!("{name} = "))), "{}", entry.key);
         }
-        let expected = ["channel.namespaces.example", "proxies.example", "rpc.namespaces.example"]
-            .map(|key| (key.to_owned(), "{}".to_owned()));
+        let lists = ["tls.certificates", "channel.namespaces", "proxies", "rpc.namespaces"];
+        let expected = lists.map(|list| format!("{list}.example")).map(|key| (key, "{}".to_owned()));
         assert_eq!(load("bare", &text).differences(), expected);
     }
 

@@ -76,6 +76,7 @@ fn every_field_of_the_configuration_has_an_option() {
     assert_eq!(
         same,
         [
+            "certificates: [],",
             "namespaces: [],",
             "rpc_namespaces: [],",
             "proxies: [],",

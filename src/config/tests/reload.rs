@@ -17,12 +17,14 @@ const ELSEWHERE: [&str; 5] = [
 #[test]
 fn whatever_is_live_reaches_the_shards_and_nothing_else_does() {
     let told = |config: &Config| format!("{:?}", config.settings().unwrap());
-    // Keys are only keys when they fit together: `tokens` looks at those.
+    // Keys are only keys when they fit together: `tokens` looks at those. So are certificates: the suite of TLS does.
     // Of hooks the shards hear only whom to ask about what; the rest is the back ends'.
     let is_hook = |section: &str| {
         section.contains("proxy") || section == "rpc.without_namespace" || section == "events"
     };
-    let of_others = |entry: &&Entry| !entry.section().ends_with("token") && !is_hook(entry.section());
+    let of_others = |entry: &&Entry| {
+        !entry.section().ends_with("token") && entry.section() != "tls" && !is_hook(entry.section())
+    };
     for entry in options().filter(of_others) {
         let mut config = Config::defaults(Mode::Production, &[0]);
         let hook = entry.key.strip_suffix("_proxy_name");
