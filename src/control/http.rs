@@ -131,7 +131,7 @@ impl Server {
         };
         self.traffic.served.fetch_add(1, Ordering::Relaxed);
         let slot: Ticket = Box::new(slot);
-        let address = stream.peer_addr().ok().map(|peer| peer.ip());
+        let address = wire.peer_addr().ok().map(|peer| peer.ip());
         let tenure = Arc::new(Tenure::new(slot, address));
         let serving = Serving {
             site: Arc::clone(&self.site),

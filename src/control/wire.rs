@@ -9,6 +9,7 @@ use crate::shard::heard::Sealed;
 use crate::tls::{Event, Keys, Session};
 use rustix::net::{SendFlags, send};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,6 +21,13 @@ pub(super) enum Wire {
 }
 
 impl Wire {
+    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Plain(socket) => socket.peer_addr(),
+            Self::Sealed(stream) => stream.socket.peer_addr(),
+        }
+    }
+
     /// The socket itself, for who no longer cares what is said on it.
     pub(super) fn socket(&mut self) -> &mut TcpStream {
         match self {
