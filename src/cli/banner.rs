@@ -189,6 +189,7 @@ warning: DEVELOPMENT MODE: anyone on this machine may connect, publish and see w
             cores: &[0],
             choice,
             descriptors: Limit { soft: u64::MAX, hard: u64::MAX },
+            tls: false,
             echo: false,
             pages: false,
             warnings: &[],

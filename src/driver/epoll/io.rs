@@ -65,17 +65,13 @@ impl Io {
         })
     }
 
-    /// Passes on what the last wait has found. True if there was anything.
-    pub(super) fn take_notices(&mut self, now: Moment, shard: &mut Shard) -> bool {
-        let count = self.epoll.count();
-        for at in 0..count {
-            match self.epoll.notice(at) {
-                Some(Notice::Socket { number, change }) => self.changed(now, id_of(number), change, shard),
-                Some(Notice::Knocked) => self.accept(now, shard),
-                Some(Notice::Rung) | None => {}
-            }
+    /// Passes on one of the things that the last wait has found.
+    pub(super) fn take_notice(&mut self, now: Moment, at: usize, shard: &mut Shard) {
+        match self.epoll.notice(at) {
+            Some(Notice::Socket { number, change }) => self.changed(now, id_of(number), change, shard),
+            Some(Notice::Knocked) => self.accept(now, shard),
+            Some(Notice::Rung) | None => {}
         }
-        count > 0
     }
 
     /// More has arrived than this turn has taken.
@@ -187,6 +183,11 @@ impl Sockets for Io {
             self.sent = Vec::new();
         }
         self.errands.report(now, shard) || is_news
+    }
+
+    /// Whatever was handed out has left or is stuck already, and `report` has said so.
+    fn push_out(&mut self, _now: Moment, _shard: &mut Shard) -> bool {
+        false
     }
 
     fn errands(&mut self) -> &mut Errands {

@@ -67,8 +67,14 @@ impl Epoll {
         let now = clock::now();
         self.turn.tell_time(now);
         let mut is_busy = self.io.read_more(now, &mut self.turn.shard);
-        is_busy |= self.io.take_notices(now, &mut self.turn.shard);
-        is_busy |= self.turn.take_mail(now);
+        self.turn.relieve(now, &mut self.io);
+        let count = self.io.epoll.count();
+        for at in 0..count {
+            self.io.take_notice(now, at, &mut self.turn.shard);
+            self.turn.relieve(now, &mut self.io);
+        }
+        is_busy |= count > 0;
+        is_busy |= self.turn.take_mail(now, &mut self.io);
         self.turn.fire(now, self.io.is_behind());
         self.io.resume_accepting(now);
         is_busy |= self.turn.flush(now, &mut self.io);
