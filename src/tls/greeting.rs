@@ -85,13 +85,15 @@ impl Greeting {
         (discard, state.and_then(|state| after(state, out)))
     }
 
-    /// The alert that rustls has made for its error. It is asked once, with what it has not told us to discard: it reads on
-    /// in what it is given, and panics where that does not follow from what it has seen.
+    /// The alert that rustls has made for its error, and what it wanted to say before. It is asked no more often than that:
+    /// it would read on in what it is given, which panics where that does not follow from what it has seen.
     fn last_words(&mut self, out: &mut Vec<u8>) {
-        let UnbufferedStatus { state, .. } = self.tls.process_tls_records(&mut self.received);
-        if let Ok(ConnectionState::EncodeTlsData(data)) = state {
-            // Without an alert the end says it.
-            let _ = encode(data, out);
+        while self.tls.wants_write() {
+            let UnbufferedStatus { state, .. } = self.tls.process_tls_records(&mut self.received);
+            let Ok(ConnectionState::EncodeTlsData(data)) = state else { return };
+            if encode(data, out).is_err() {
+                return;
+            }
         }
     }
 

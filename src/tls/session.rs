@@ -298,7 +298,9 @@ impl Session {
         let stage = mem::replace(&mut self.stage, Stage::Over);
         self.partial = Vec::new();
         let out = &mut self.outgoing;
-        match (stage, failure.alert()) {
+        // rustls has an alert for nearly everything.
+        let is_untold = matches!(failure, Failure::Handshake(_)) && out.is_empty();
+        match (stage, failure.alert().or(is_untold.then_some(Alert::DecodeError))) {
             (Stage::Open(mut tunnel), Some(alert)) if !self.is_closed => {
                 tunnel.alert(alert, out, keys, conn);
                 if alert == Alert::NoRenegotiation {
