@@ -26,6 +26,11 @@ fn reload(server: &Server, result: &str) {
     wait_until("the reload is counted", || server.metrics().labelled(&name) == before + 1);
 }
 
+/// The log is written behind the count.
+fn said(server: &Server, words: &str) {
+    wait_until(words, || server.log().contains(words));
+}
+
 #[test]
 fn each_name_has_its_certificate() {
     let authority = Authority::new();
@@ -59,14 +64,14 @@ fn a_new_certificate_is_for_new_connections_and_a_broken_one_for_nobody() {
     authority.issue("server", &["localhost"]);
     reload(&server, "accepted");
     wait_until("the new certificate is shown", || shown(&authority, &server, "localhost") != first);
-    assert!(server.log().contains("configuration reloaded: tls.cert_pem, tls.key_pem"), "{}", server.log());
+    said(&server, "configuration reloaded: tls.cert_pem, tls.key_pem\n");
     still_there("after");
 
     let second = shown(&authority, &server, "localhost");
     authority.issue("stray", &["localhost"]);
     fs::copy(authority.folder.join("stray.key.pem"), authority.folder.join("server.key.pem")).unwrap();
     reload(&server, "refused");
-    assert!(server.log().contains("do not belong together"), "{}", server.log());
+    said(&server, "do not belong together");
     fs::write(authority.folder.join("server.cert.pem"), "nonsense").unwrap();
     reload(&server, "refused");
     assert_eq!(shown(&authority, &server, "localhost"), second);
