@@ -2,7 +2,7 @@
 //!
 //! Invariant: whatever has an end is listed with it; entries of what has gone or was refreshed are recognised when they
 //! come up, so that refreshing costs no search. Ends are Unix seconds, because tokens are; the wall clock is the
-//! driver's word.
+//! driver's word, and may be set back: an entry that comes up before its time is listed again.
 
 use super::Shard;
 use super::ask::{Answer, Ask, Refreshed};
@@ -24,23 +24,33 @@ use std::time::Duration;
 /// Connections by the moment at which something of theirs may be over.
 #[derive(Debug, Default)]
 pub(super) struct Expiries {
-    heap: BinaryHeap<Reverse<(Moment, u32, u32)>>,
+    heap: BinaryHeap<Reverse<Entry>>,
 }
+
+/// When to look, at which connection, and what the wall clock, in Unix milliseconds, has to show by then.
+type Entry = (Moment, u32, u32, i64);
 
 impl Expiries {
     pub(super) fn deadline(&self) -> Option<Moment> {
         self.heap.peek().map(|Reverse((due, ..))| *due)
     }
 
-    fn add(&mut self, due: Moment, id: ConnId) {
-        self.heap.push(Reverse((due, id.slot, id.generation)));
+    fn add(&mut self, due: Moment, id: ConnId, end_ms: i64) {
+        self.heap.push(Reverse((due, id.slot, id.generation, end_ms)));
     }
 
-    fn take(&mut self, now: Moment) -> Option<ConnId> {
-        if self.deadline()? > now {
-            return None;
+    fn take(&mut self, now: Moment, unix_ms: i64) -> Option<ConnId> {
+        loop {
+            if self.deadline()? > now {
+                return None;
+            }
+            let Reverse((_, slot, generation, end_ms)) = self.heap.pop()?;
+            let id = ConnId { slot, generation };
+            if end_ms <= unix_ms {
+                return Some(id);
+            }
+            self.add(now + Duration::from_millis((end_ms - unix_ms) as u64), id, end_ms);
         }
-        self.heap.pop().map(|Reverse((_, slot, generation))| ConnId { slot, generation })
     }
 }
 
@@ -68,23 +78,25 @@ impl Shard {
     /// Looks at this connection when `expire_at` has passed, and then some if the client may refresh it.
     pub(super) fn expire_later(&mut self, id: ConnId, expire_at: u64) {
         let unix_ms = self.unix_ms();
-        let wait_ms = (expire_at.min(u64::MAX / 2000) * 1000).saturating_sub(unix_ms as u64);
+        let end_ms = (expire_at.min(u64::MAX / 4000) * 1000).cast_signed();
         // Entries of connections that have gone are found when they come up; so many are looked for before.
         if self.expiries.heap.len() > EXPIRY_COUNT_KEPT + 4 * self.conns.count() as usize {
             let conns = &self.conns;
             let lives = |slot, generation| conns.get(ConnId { slot, generation }).is_some();
-            self.expiries.heap.retain(|Reverse((_, slot, generation))| lives(*slot, *generation));
+            self.expiries.heap.retain(|Reverse((_, slot, generation, _))| lives(*slot, *generation));
         }
         for extra in
             [Duration::ZERO, self.settings.patience.expired, self.settings.patience.expired_subscription]
         {
-            self.expiries.add(self.now + Duration::from_millis(wait_ms) + extra, id);
+            let end_ms = end_ms.saturating_add(extra.as_millis() as i64);
+            let wait_ms = end_ms.saturating_sub(unix_ms).max(0) as u64;
+            self.expiries.add(self.now + Duration::from_millis(wait_ms), id, end_ms);
         }
     }
 
     /// Ends what is over by now.
     pub(super) fn expire(&mut self) {
-        while let Some(id) = self.expiries.take(self.now) {
+        while let Some(id) = self.expiries.take(self.now, self.unix_ms()) {
             if self.conns.get(id).is_some_and(crate::conn::Conn::is_open) {
                 self.attempt_for(Work::Deadline, id, |shard| {
                     shard.expire_connection(id);

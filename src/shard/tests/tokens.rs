@@ -64,6 +64,18 @@ fn a_token_names_the_user_and_the_end() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_delays_the_end_and_does_not_lose_it() {
+    let mut bench = bench();
+    let (id, _) = connect(&mut bench, &format!(r#"{{"sub":"u","exp":{}}}"#, START + 60));
+    bench.listen(id, 50);
+    bench.shard.tell_time(bench.now, (START - 50) * 1000);
+    let early = bench.listen(id, 134);
+    assert!(!early.iter().any(|text| text.starts_with("close")), "{early:?}");
+    let late = bench.listen(id, 3);
+    assert_eq!(late.last().unwrap(), "close 3005 connection expired");
+}
+
+#[test]
 fn a_token_that_is_over_or_wrong_is_told_apart() {
     let mut bench = bench();
     let (id, reply) = connect(&mut bench, &format!(r#"{{"exp":{}}}"#, START - 1));
