@@ -36,6 +36,8 @@ pub enum Fatal {
     Control { cause: String },
     #[error("durable history cannot be kept: {0}")]
     Store(StoreError),
+    #[error("the descriptor \"{name}\" that was left to this process cannot be used: {cause}")]
+    Inherited { name: String, cause: String },
     #[error("cannot write the ready file {}: {source}", path.display())]
     ReadyFile { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}", path.display())]
@@ -74,6 +76,7 @@ impl Fatal {
             Self::ReadyFile { .. } => 14,
             Self::Store(_) => 15,
             Self::Unwritable { .. } => 16,
+            Self::Inherited { .. } => 17,
         }
     }
 
@@ -116,6 +119,9 @@ impl Fatal {
             Self::Unwritable { path, .. } => {
                 format!("choose a place that is free and can be written: `ls -ld {}`", path.display())
             }
+            Self::Inherited { .. } => "let the socket unit listen with ListenStream= (see tuning/ringway.socket), or unset \
+                LISTEN_FDS: `env --unset LISTEN_FDS ringway serve`"
+                .to_owned(),
             Self::ReadyFile { path, .. } => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 format!("check that its folder exists and can be written: `ls -ld {}`", folder.map_or_else(|| ".".into(), |folder| folder.display().to_string()))
@@ -151,6 +157,7 @@ mod tests {
             Fatal::Core { cpu: 1, cause: "reason".to_owned() },
             Fatal::Control { cause: "reason".to_owned() },
             Fatal::Store(StoreError::Full { path: path.clone() }),
+            Fatal::Inherited { name: "public".to_owned(), cause: "it is not a listening socket".to_owned() },
             Fatal::ReadyFile { path: path.clone(), source: source() },
             Fatal::Unwritable { path, source: source() },
         ]

@@ -283,6 +283,9 @@ pub const STORE_JOURNAL_BYTES_MAX: u64 = 128 * MIB as u64;
 pub const DRAIN_WINDOW_MS: u64 = 10_000;
 /// Hard end of a stop.
 pub const STOP_MS_MAX: u64 = 30_000;
+/// From the start of a successor to its word that it is ready: it reads a configuration and builds rings. Beyond: it is
+/// ended and we go on.
+pub const UPGRADE_MS_MAX: u64 = 30_000;
 
 const _: () = assert!(REQUEST_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a request line of legal length fits a head");
 const _: () = assert!(HEADER_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a header line of legal length fits a head");

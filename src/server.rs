@@ -1,11 +1,14 @@
 //! Wiring: from a checked configuration to running cores, and the order of starting and stopping.
 //!
-//! Start: limits and probes, then addresses, then the control plane, then the cores; ready only when all of them
-//! listen. Stop: the control plane hears the signal and mails a drain to every core; each ends when its last client
+//! Start: limits and probes, then listeners, then the control plane, then the cores, which get their listeners when all of
+//! them are ready. Stop: the control plane hears the signal and mails a drain to every core; each ends when its last client
 //! has gone; then the control plane ends.
 
 mod choice;
+mod ending;
 mod hooks;
+mod listening;
+mod succession;
 
 use crate::auth::Auth;
 use crate::cli::banner::{BannerFacts, banner};
@@ -13,7 +16,7 @@ use crate::cli::paint::Paint;
 use crate::config::{Config, Warning};
 use crate::control::{
     self, ApiAccess, Control, ControlError, ControlOptions, Cores, ErrorMode, Handover, Lifecycle, Line,
-    LiveSettings, NodeView, Phase, Reload, StreamOptions,
+    LiveSettings, NodeView, Phase, Reload, StreamOptions, Succession, Supervisor, Upgrade,
 };
 use crate::driver::{Admissions, Core, DriverKind, NotReady, Roll, Station};
 use crate::failpoint::{self, FailPoints};
@@ -24,15 +27,17 @@ use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
 use crate::shard::{Settings, ShardOptions, Tallies};
 use crate::stats::Published;
+use crate::sys::inheritance::{Giver, inherit};
 use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
 use crate::sys::rlimit::Limit;
-use crate::sys::{entropy, journal, panics, rlimit, socket};
-use crossbeam_channel::{Receiver, bounded};
+use crate::sys::{entropy, journal, panics, rlimit};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use listening::{Estate, Listening, Originals};
+use rustix::fd::OwnedFd;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 mod reloading;
 mod storing;
@@ -41,24 +46,43 @@ pub use choice::Choice;
 pub use reloading::Sources;
 use reloading::{Dials, Reloading};
 use storing::{Memory, open_store};
+use succession::Successors;
 
 /// Runs until a signal ends it. Without `sources` nothing can be read again.
 pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> Result<(), Fatal> {
+    let inheritance = inherit()
+        .map_err(|source| Fatal::Inherited { name: String::from("LISTEN_FDS"), cause: source.to_string() })?;
     let _journal = journal::start().map_err(|source| Fatal::Control { cause: source.to_string() })?;
     panics::install_hook();
     let fail = fail_points()?;
     let descriptors = rlimit::raise_descriptors().unwrap_or_else(|_| rlimit::descriptors());
     let choice = Choice::make(config.driver)?;
     let (admissions, room) = admissions(config, descriptors)?;
-    let listen = config.listen.public;
-    let public = socket::reserve(listen).map_err(|source| Fatal::listen(listen, source))?;
+    let mut estate = Estate::sort(inheritance)?;
+    let listening = Listening::open(config.listen.public, &mut estate, config.cores.len())?;
+    let public = listening.address;
 
-    let node = Node::new(config).map_err(|source| Fatal::Control { cause: source.to_string() })?;
+    let node = Node::new(config).map_err(control_io)?;
     let lifecycle = Arc::clone(&node.lifecycle);
     let (roll, ended) = Roll::new(config.cores.len() as u16);
     let memory = open_store(config, &node.mailboxes, &fail)?;
-    let means = Means { admissions: Arc::new(admissions), room, sources, memory: memory.as_ref(), fail };
-    let (control, cores) = node.start(config, public, &choice, &roll, means)?;
+    let succession = Succession {
+        internal: estate.take_internal(config.listen.internal),
+        is_successor: estate.giver == Some(Giver::Predecessor),
+        upgrade: Some(upgrade(config, &listening)?),
+        supervisor: Supervisor::from_environment(),
+    };
+    let originals = listening.originals();
+    let means = Means {
+        admissions: Arc::new(admissions),
+        room,
+        sources,
+        memory: memory.as_ref(),
+        fail,
+        originals,
+        succession,
+    };
+    let Started { control, cores, openings } = node.start(config, public, &choice, &roll, means)?;
     let facts = BannerFacts {
         public,
         internal: control.internal,
@@ -77,6 +101,15 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     }
     journal::flush();
     announce(config, public, control.internal)?;
+    lifecycle.set_ready();
+    let shares = listening.share(config.cores.len()).map_err(control_io)?;
+    for (opening, listeners) in openings.iter().zip(shares) {
+        // One that has ended meanwhile is heard of below.
+        let _ = opening.send(listeners);
+    }
+    drop((openings, listening));
+    control.open();
+    succession::tell_predecessor(estate.ready.take());
 
     wait(config, cores, &ended, &lifecycle)?;
     // Nobody orders anything any more: what was ordered is stored.
@@ -117,6 +150,15 @@ struct Means<'a> {
     memory: Option<&'a Memory>,
     /// What shall fail, in tests.
     fail: FailPoints,
+    originals: Originals,
+    succession: Succession,
+}
+
+/// A node whose cores wait for their listeners.
+struct Started {
+    control: Control,
+    cores: Vec<Core>,
+    openings: Vec<Sender<Vec<OwnedFd>>>,
 }
 
 /// The ends of everything that the threads of a node share.
@@ -154,16 +196,16 @@ impl Node {
         choice: &Choice,
         roll: &Roll,
         means: Means<'_>,
-    ) -> Result<(Control, Vec<Core>), Fatal> {
+    ) -> Result<Started, Fatal> {
         let Self { mailboxes, inboxes, handovers: (to_control, handovers), .. } = self;
         let Self { memos: (to_desk, memos), published, lifecycle, .. } = self;
-        let Means { admissions, room, sources, memory, fail } = means;
+        let Means { admissions, room, sources, memory, fail, originals, succession } = means;
         let settings = Arc::new(settings(config, memory)?);
         let (dials, tallies) = (Dials::new(config, &settings), Arc::default());
         let streams = StreamRoom { admissions: &admissions, tallies: &tallies, room };
         let options = control_options(config, public, &dials, streams, fail.clone());
         let view = node_view(config, choice, &published, &lifecycle);
-        let stop = drain(mailboxes.clone(), config.shutdown.drain_window);
+        let stop = ending::end(mailboxes.clone(), originals, config.shutdown.drain_window);
         let hash_seed = entropy::seed();
         let line_cores = Cores::new(mailboxes.clone(), hash_seed);
         let live = LiveSettings::new(Arc::clone(&settings), Arc::clone(&line_cores));
@@ -178,17 +220,20 @@ impl Node {
             memos,
             live,
             reload,
+            succession,
             ledger: memory.map(|memory| Arc::clone(&memory.ledger)),
         };
         let control = control::spawn(options, view, handovers, line, stop).map_err(control_fatal)?;
 
         let (ready, started) = bounded(config.cores.len());
-        let mut cores = Vec::with_capacity(config.cores.len());
+        let (mut cores, mut openings) = (Vec::with_capacity(config.cores.len()), Vec::new());
         for (index, mail) in inboxes.into_iter().enumerate() {
             let cpu = config.cores.get(index).copied().unwrap_or_default();
+            let (sender, opening) = bounded(1);
+            openings.push(sender);
             let station = Station {
                 cpu,
-                listen: public,
+                opening,
                 shard: shard_options(
                     config,
                     CoreId(index as u16),
@@ -210,9 +255,8 @@ impl Node {
             cores.push(spawn(choice.driver(), station)?);
         }
         drop(ready);
-        all_listen(config, public, &started)?;
-        lifecycle.set_ready();
-        Ok((control, cores))
+        all_ready(config, &started)?;
+        Ok(Started { control, cores, openings })
     }
 }
 
@@ -236,18 +280,14 @@ fn spawn(driver: DriverKind, station: Station) -> Result<Core, Fatal> {
     Core::spawn(driver, station).map_err(|source| Fatal::Core { cpu, cause: source.to_string() })
 }
 
-/// Waits until every core has said that it listens, or one that it cannot.
-fn all_listen(
-    config: &Config,
-    public: SocketAddr,
-    started: &Receiver<Result<(), NotReady>>,
-) -> Result<(), Fatal> {
+/// Waits until every core has said that it could listen, or one that it cannot.
+fn all_ready(config: &Config, started: &Receiver<Result<(), NotReady>>) -> Result<(), Fatal> {
     for &cpu in &config.cores {
         let told =
             started.recv().map_err(|_| Fatal::Core { cpu, cause: String::from("it ended at once") })?;
         told.map_err(|error| match error {
-            NotReady::Listen(source) => Fatal::listen(public, source),
             NotReady::Driver(source) => Fatal::Core { cpu, cause: format!("its driver: {source}") },
+            NotReady::Listen(source) => Fatal::Core { cpu, cause: format!("its listener: {source}") },
         })?;
     }
     Ok(())
@@ -272,20 +312,6 @@ fn fail_points() -> Result<FailPoints, Fatal> {
         return Ok(FailPoints::default());
     };
     FailPoints::parse(&plans).map_err(|cause| Fatal::Config { file: None, problems: vec![cause] })
-}
-
-/// What the first signal does.
-fn drain(mailboxes: Vec<Mailbox<Mail>>, window: Duration) -> impl Fn() + Send + 'static {
-    move || {
-        for mailbox in &mailboxes {
-            // A core so far behind that its mailbox is full is given a moment; the hard deadline covers the rest.
-            let mut letter = Mail::Drain { window };
-            while let Err(returned) = mailbox.post(letter) {
-                letter = returned;
-                std::thread::yield_now();
-            }
-        }
-    }
 }
 
 fn shard_options(
@@ -397,6 +423,16 @@ fn announce(config: &Config, public: SocketAddr, internal: SocketAddr) -> Result
     fs::write(&draft, line)
         .and_then(|()| fs::rename(&draft, path))
         .map_err(|source| Fatal::ReadyFile { path: path.clone(), source })
+}
+
+fn upgrade(config: &Config, listening: &Listening) -> Result<Arc<Upgrade>, Fatal> {
+    let succession = Successors::new(config, listening.originals()).map_err(control_io)?;
+    Upgrade::new(Box::new(move |internal| succession.start(internal))).map_err(control_io)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn control_io(source: io::Error) -> Fatal {
+    Fatal::Control { cause: source.to_string() }
 }
 
 fn control_fatal(error: ControlError) -> Fatal {

@@ -198,6 +198,13 @@ impl Published {
         self.panics.iter().map(|value| value.load(Ordering::Relaxed))
     }
 
+    /// Another number whenever the core has turned since, be it to go to sleep again.
+    pub fn pulse(&self) -> u64 {
+        let beats =
+            FIGURES.iter().zip(self.values()).filter(|((name, ..), _)| matches!(*name, "turns" | "parks"));
+        beats.map(|(_, value)| value).sum()
+    }
+
     /// In the order of `CLOSE_CODES`, then "other".
     pub fn closes(&self) -> impl Iterator<Item = u64> + '_ {
         self.closes.iter().map(|value| value.load(Ordering::Relaxed))

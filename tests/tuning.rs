@@ -26,6 +26,24 @@ fn doctor_and_check_give_the_same_verdicts_here() {
     }
 }
 
+/// Where there is a systemd to ask. The path of the binary is ours to adapt, as an operator would.
+#[test]
+fn systemd_finds_nothing_wrong_with_our_units() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("units-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let units = ["ringway.service", "ringway.socket"].map(|name| {
+        let unit =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tuning").join(name)).unwrap();
+        let path = folder.join(name);
+        std::fs::write(&path, unit.replace("/usr/local/bin/ringway", env!("CARGO_BIN_EXE_ringway"))).unwrap();
+        path
+    });
+    if let Ok(output) = Command::new("systemd-analyze").arg("verify").args(&units).output() {
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn a_dry_run_names_the_changes_and_makes_none() {
     let kernel = Kernel::untuned("dry-run");

@@ -1,4 +1,4 @@
-//! How far the process has come: starting, ready, draining, stopped.
+//! How far the process has come: starting, ready, draining, replaced, stopped.
 //! Invariant: it only ever moves forward, so a core that reports ready late cannot undo a stop.
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -9,6 +9,8 @@ pub enum Phase {
     Starting,
     Ready,
     Draining,
+    /// Draining, and another process answers in our place.
+    Replaced,
     Stopped,
 }
 
@@ -19,6 +21,7 @@ impl Phase {
             Self::Starting => "starting",
             Self::Ready => "ready",
             Self::Draining => "draining",
+            Self::Replaced => "replaced",
             Self::Stopped => "stopped",
         }
     }
@@ -33,6 +36,7 @@ impl Lifecycle {
             0 => Phase::Starting,
             1 => Phase::Ready,
             2 => Phase::Draining,
+            3 => Phase::Replaced,
             _ => Phase::Stopped,
         }
     }
@@ -49,6 +53,11 @@ impl Lifecycle {
     /// A stop has begun: load balancers should look elsewhere.
     pub fn set_draining(&self) {
         self.advance(Phase::Draining);
+    }
+
+    /// The same, with a successor.
+    pub fn set_replaced(&self) {
+        self.advance(Phase::Replaced);
     }
 
     /// Every core has ended.

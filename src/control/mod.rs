@@ -26,10 +26,12 @@ mod replay;
 mod routes;
 mod signals;
 mod streams;
+mod supervisor;
 mod tenure;
 #[cfg(test)]
 mod tests;
 mod unwinding;
+mod upgrade;
 mod wire;
 
 pub use api::{ApiAccess, ErrorMode};
@@ -43,7 +45,10 @@ pub use lifecycle::{Lifecycle, Phase};
 pub use live::Live;
 pub use live_settings::LiveSettings;
 pub use reload::{Reload, Report};
+pub use signals::Ending;
 pub use streams::{Full, Places, StreamOptions};
+pub use supervisor::Supervisor;
+pub use upgrade::{Heir, READY, Upgrade};
 
 use crate::failpoint::FailPoints;
 use crate::stats::Published;
@@ -59,9 +64,10 @@ use key_desk::KeyDesk;
 use metrics::Metrics;
 use reload::ReloadFigures;
 use routes::Site;
-use signals::Signals;
+use signals::{Signals, Stopping};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -71,6 +77,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use upgrade::UpgradeFigures;
 
 #[derive(Clone, Debug)]
 pub struct ControlOptions {
@@ -120,6 +127,19 @@ pub struct Line {
     pub reload: Option<Arc<Reload>>,
     /// None: what is revoked is known until the process ends.
     pub ledger: Option<Arc<Ledger>>,
+    pub succession: Succession,
+}
+
+/// The processes before, after and above this one.
+#[derive(Debug, Default)]
+pub struct Succession {
+    /// The listener of the internal port, if another process has left it to us.
+    pub internal: Option<OwnedFd>,
+    /// That process still answers there: it goes on until we are ready.
+    pub is_successor: bool,
+    /// None: SIGUSR2 ends the process, as ever.
+    pub upgrade: Option<Arc<Upgrade>>,
+    pub supervisor: Supervisor,
 }
 
 #[derive(Debug, Error)]
@@ -141,10 +161,22 @@ pub struct Control {
     pub internal: SocketAddr,
     lifecycle: Arc<Lifecycle>,
     phase: watch::Sender<Phase>,
+    supervisor: Arc<Supervisor>,
     thread: JoinHandle<()>,
 }
 
 impl Control {
+    /// Every core listens: from here on the node is ready, and says so.
+    pub fn open(&self) {
+        self.lifecycle.set_ready();
+        self.phase.send_if_modified(|phase| {
+            let is_news = *phase < Phase::Ready;
+            *phase = (*phase).max(Phase::Ready);
+            is_news
+        });
+        self.supervisor.ready("listening");
+    }
+
     /// Ends serving, giving open requests a moment, and joins the thread. To be called after the cores have ended.
     pub fn finish(self) {
         self.lifecycle.set_stopped();
@@ -154,14 +186,14 @@ impl Control {
     }
 }
 
-/// Binds the internal port, takes over SIGTERM and SIGINT, and starts the thread. `stop` is called once, on that thread,
-/// when the first signal comes.
+/// Binds the internal port, takes over SIGTERM and SIGINT, and starts the thread. `stop` is called once, on a thread of
+/// its own, when the first signal comes or another process has taken our place.
 pub fn spawn(
     options: ControlOptions,
     view: NodeView,
     handovers: Inbox<Handover>,
     line: Line,
-    stop: impl FnOnce() + Send + 'static,
+    stop: impl FnOnce(Ending) + Send + 'static,
 ) -> Result<Control, ControlError> {
     spawn_bounded(options, view, handovers, line, stop, Bounds::PUBLIC)
 }
@@ -171,7 +203,7 @@ fn spawn_bounded(
     view: NodeView,
     handovers: Inbox<Handover>,
     line: Line,
-    stop: impl FnOnce() + Send + 'static,
+    stop: impl FnOnce(Ending) + Send + 'static,
     bounds: Bounds,
 ) -> Result<Control, ControlError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(ControlError::Reactor)?;
@@ -181,11 +213,12 @@ fn spawn_bounded(
         let _context = runtime.enter();
         assemble(options, view, handovers, line, bounds, (&phase, &follow))?
     };
+    let supervisor = Arc::clone(&plane.supervisor);
     let thread = thread::Builder::new()
         .name(String::from("control"))
         .spawn(move || plane.run(&runtime, follow, stop))
         .map_err(ControlError::Thread)?;
-    Ok(Control { internal, lifecycle, phase, thread })
+    Ok(Control { internal, lifecycle, phase, supervisor, thread })
 }
 
 /// Puts together what the thread owns, in the context of its reactor.
@@ -193,17 +226,18 @@ fn assemble(
     options: ControlOptions,
     view: NodeView,
     handovers: Inbox<Handover>,
-    line: Line,
+    mut line: Line,
     bounds: Bounds,
     (phase, follow): (&watch::Sender<Phase>, &watch::Receiver<Phase>),
 ) -> Result<(Plane, SocketAddr), ControlError> {
-    let lifecycle = Arc::clone(&view.lifecycle);
-    let address = options.internal;
+    let (lifecycle, address) = (Arc::clone(&view.lifecycle), options.internal);
     let bind = |source| ControlError::Bind { address, source };
-    let listener = internal::bind(address).map_err(bind)?;
-    let internal = listener.local_addr().map_err(bind)?;
+    let Succession { internal: left, is_successor, upgrade, supervisor } =
+        std::mem::take(&mut line.succession);
+    let (listener, internal) = listen(address, left, upgrade.as_deref()).map_err(bind)?;
     let traffic = Arc::new(Traffic::new(bounds));
-    let streams = Streams::new(options.streams, &line, view.published.clone(), Arc::clone(&lifecycle));
+    let published = view.published.clone();
+    let streams = Streams::new(options.streams, &line, published.clone(), Arc::clone(&lifecycle));
     let client = Client::new(&Roots::System)?;
     let hooks = Hooks::new(&options.hooks, &client, Arc::clone(&line.cores));
     let key_desk = KeyDesk::new(client, Arc::clone(&line.cores), Arc::clone(&line.live));
@@ -211,13 +245,14 @@ fn assemble(
         .with(streams.figures())
         .with(hooks.figures())
         .with(key_desk.figures())
-        .with(ReloadFigures(line.reload.clone()));
+        .with(ReloadFigures(line.reload.clone()))
+        .with(UpgradeFigures(upgrade.clone()));
     let facts = NodeFacts {
         uid: api::uuid(),
         name: options.name,
         version: options.version,
         started: clock::now(),
-        published: view.published.clone(),
+        published: published.clone(),
     };
     let api = Api::new(&line, options.api, facts);
     let external = options.api_external.then(|| Arc::clone(&api));
@@ -228,7 +263,7 @@ fn assemble(
         streams: Arc::clone(&streams),
         key_desk,
         hooks,
-        signals: Signals::new(line.reload).map_err(ControlError::Reactor)?,
+        signals: Signals::new(line.reload, upgrade).map_err(ControlError::Reactor)?,
         public: Server::new(
             Arc::new(Site::new(
                 routes::public(options.pages, streams.routes()),
@@ -245,14 +280,31 @@ fn assemble(
             Bounds::INTERNAL,
             Arc::new(Traffic::new(Bounds::INTERNAL)),
             follow.clone(),
-            Phase::Stopped,
+            Phase::Replaced,
         ),
         listener,
+        opens: if is_successor { Phase::Ready } else { Phase::Starting },
+        supervisor: Arc::new(supervisor),
+        published,
         lifecycle,
         phase: phase.clone(),
         stop_max: options.stop_max,
     };
     Ok((plane, internal))
+}
+
+/// The listener of the internal port, of which a successor will get a duplicate.
+fn listen(
+    address: SocketAddr,
+    left: Option<OwnedFd>,
+    upgrade: Option<&Upgrade>,
+) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = left.map_or_else(|| internal::bind(address), internal::adopt)?;
+    if let Some(upgrade) = upgrade {
+        upgrade.set_internal(listener.as_fd().try_clone_to_owned()?);
+    }
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 /// Everything that the thread owns.
@@ -267,6 +319,10 @@ struct Plane {
     public: Server,
     internal: Server,
     listener: TcpListener,
+    /// When the internal port does: at once, or when our predecessor has heard of us.
+    opens: Phase,
+    supervisor: Arc<Supervisor>,
+    published: Vec<Arc<Published>>,
     lifecycle: Arc<Lifecycle>,
     phase: watch::Sender<Phase>,
     stop_max: Duration,
@@ -277,23 +333,32 @@ impl Plane {
         self,
         runtime: &Runtime,
         mut follow: watch::Receiver<Phase>,
-        stop: impl FnOnce() + Send + 'static,
+        stop: impl FnOnce(Ending) + Send + 'static,
     ) {
         runtime.block_on(async move {
+            let supervisor = Arc::clone(&self.supervisor);
+            let stopping = Stopping {
+                lifecycle: &self.lifecycle,
+                phase: &self.phase,
+                stop_max: self.stop_max,
+                supervisor: &supervisor,
+            };
             let (asks, questions) = mpsc::unbounded_channel();
             let (events, told) = mpsc::unbounded_channel();
             let (keys, wanted) = mpsc::unbounded_channel();
             let desks = Desks { keys, asks, events };
             let telling = self.hooks.tell(told);
+            let alive = follow.clone();
             tokio::select! {
                 _ = follow.wait_for(|phase| *phase == Phase::Stopped) => {}
-                _ = internal::run(&self.listener, &self.internal) => {}
+                _ = internal::run(&self.listener, &self.internal, &alive, self.opens) => {}
+                () = supervisor.feed(&self.cores, &self.published, alive.clone()) => {}
                 // A reactor that refuses the doorbell costs the pages, not the node: the rest goes on.
                 () = async { handover::run(&self.handovers, &self.public).await; std::future::pending().await } => {}
                 () = async { self.cores.run(&self.memos, &desks).await; std::future::pending().await } => {}
                 () = self.key_desk.run(wanted) => {}
                 () = self.hooks.run(questions) => {}
-                _ = signals::run(self.signals, &self.lifecycle, &self.phase, self.stop_max, stop) => {}
+                _ = signals::run(self.signals, stopping, stop) => {}
             }
             // The last words of cores that have ended: the end of each stream among them.
             self.cores.take_rest(&self.memos, &desks);

@@ -92,6 +92,7 @@ fn readiness(phase: Phase) -> Response {
         Phase::Ready => line(StatusCode::OK, "ready\n"),
         Phase::Starting => line(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         Phase::Draining => line(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        Phase::Replaced => line(StatusCode::SERVICE_UNAVAILABLE, "replaced\n"),
         Phase::Stopped => line(StatusCode::SERVICE_UNAVAILABLE, "stopped\n"),
     }
 }

@@ -66,6 +66,11 @@ impl Errands {
         self.closed.push(id);
     }
 
+    /// Somebody has come in after all.
+    pub(super) fn resume(&mut self) {
+        self.is_finished = false;
+    }
+
     /// The drain is over.
     pub(super) fn finish(&mut self) {
         self.is_finished = true;

@@ -25,9 +25,10 @@ use crate::shard::memo::Memo;
 use crate::stats::Published;
 use crate::store::Store;
 use crate::sys::mailbox::{Inbox, Mailbox};
+use crossbeam_channel::{Receiver, Sender};
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
+use rustix::fd::OwnedFd;
 use std::io::{Error, Result};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -35,7 +36,8 @@ use std::thread::{self, JoinHandle};
 pub struct Station {
     /// The CPU that the core is pinned to.
     pub cpu: usize,
-    pub listen: SocketAddr,
+    /// Brings the listeners of this core when all cores are ready; whoever gave up before drops the other end.
+    pub opening: Receiver<Vec<OwnedFd>>,
     pub shard: ShardOptions,
     pub mail: Inbox<Mail>,
     /// Mailboxes of all cores, by core.
@@ -47,8 +49,8 @@ pub struct Station {
     pub published: Arc<Published>,
     pub admissions: Arc<Admissions>,
     pub entry: Entry,
-    /// Told once, when the core listens or cannot.
-    pub ready: crossbeam_channel::Sender<std::result::Result<(), NotReady>>,
+    /// Told once, when the core could listen or cannot.
+    pub ready: Sender<std::result::Result<(), NotReady>>,
 }
 
 /// Why a core cannot start.

@@ -22,6 +22,8 @@ pub(super) trait Sockets {
     /// Lets go of what was handed out, and tells the shard which sends are done already. True if there was one.
     fn push_out(&mut self, now: Moment, shard: &mut Shard) -> bool;
     fn errands(&mut self) -> &mut Errands;
+    /// Whether nobody can come in any more.
+    fn is_deaf(&self) -> bool;
     /// When there is something to do even if nothing arrives.
     fn deadline(&self) -> Option<Moment>;
 }
@@ -60,7 +62,11 @@ impl Turn {
 
     /// Drained, and so is everybody else.
     pub(super) fn is_over(&mut self, sockets: &mut impl Sockets) -> bool {
-        if sockets.errands().is_finished() && !self.is_mail_blocked && self.entry.drained() {
+        if sockets.errands().is_finished()
+            && sockets.is_deaf()
+            && !self.is_mail_blocked
+            && self.entry.drained()
+        {
             self.cores.iter().for_each(Mailbox::ring);
         }
         self.entry.is_complete()

@@ -94,6 +94,7 @@ impl Shard {
             Mail::Answer { request, answer } => self.asked(request, *answer),
             Mail::Stream { stream, input } => self.streamed(stream, input),
             Mail::Settings(settings) => self.adopt(settings),
+            Mail::StopAccepting => self.outputs.push(super::Output::StopAccepting),
             Mail::Drain { window } => self.start_drain(window),
         }
     }
@@ -121,9 +122,11 @@ impl Shard {
             Mail::Call { call, .. } => Concern::Call(*call),
             Mail::Stream { stream, .. } => Concern::Stream(*stream),
             // Word of who comes and goes is never promised; whoever takes the census has a deadline.
-            Mail::Presence { .. } | Mail::Census { .. } | Mail::Settings(_) | Mail::Drain { .. } => {
-                Concern::Nobody
-            }
+            Mail::Presence { .. }
+            | Mail::Census { .. }
+            | Mail::Settings(_)
+            | Mail::StopAccepting
+            | Mail::Drain { .. } => Concern::Nobody,
         }
     }
 

@@ -87,6 +87,8 @@ pub enum Mail {
     },
     /// From the control plane: what holds from now on.
     Settings(Arc<Settings>),
+    /// Others accept in our place: take nobody in any more.
+    StopAccepting,
     /// Close every client, spread over `window`, and accept no more.
     Drain {
         window: Duration,

@@ -51,6 +51,8 @@ pub enum Ready {
 #[derive(Debug)]
 pub enum Completion {
     Accepted {
+        /// As given to `accept`.
+        listener: Token,
         result: Result<OwnedFd, Errno>,
         shot: Shot,
     },
@@ -160,9 +162,9 @@ impl Ring {
 
     /// Accepts until `Shot::Over`. Sockets come blocking on purpose: the ring arms its own poll, and a plain read asks
     /// for `DONTWAIT` itself.
-    pub fn accept(&mut self, listener: BorrowedFd<'_>) {
+    pub fn accept(&mut self, listener: BorrowedFd<'_>, token: Token) {
         let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
-        self.push(&entry.user_data(Request::Accept.with(Token(0))));
+        self.push(&entry.user_data(Request::Accept.with(token)));
     }
 
     /// Completes at every ring of `bell` until `Shot::Over`. Not the bell that this ring itself rings: that would go on
@@ -172,8 +174,8 @@ impl Ring {
         self.push(&entry.user_data(Request::Bell.with(Token(0))));
     }
 
-    pub fn cancel_accept(&mut self) {
-        self.cancel(Request::Accept.with(Token(0)));
+    pub fn cancel_accept(&mut self, token: Token) {
+        self.cancel(Request::Accept.with(token));
     }
 
     /// Reports readability until `Shot::Over`: 256 bytes of kernel memory per waiting socket.
@@ -313,7 +315,7 @@ impl Ring {
             Request::Accept => {
                 // SAFETY: the kernel just opened this descriptor for us; nobody else knows its number.
                 let result = checked.map(|fd| unsafe { OwnedFd::from_raw_fd(fd.cast_signed()) });
-                Completion::Accepted { result, shot }
+                Completion::Accepted { listener: token, result, shot }
             }
             Request::Poll => {
                 let ending = (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) as u32;

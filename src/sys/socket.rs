@@ -7,7 +7,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags};
 use rustix::thread::nanosleep;
 use rustix::time::Timespec;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -21,6 +21,24 @@ pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     Ok(socket.into())
+}
+
+/// Makes a listener that others have bound one of ours: every option that its connections shall have. What is no
+/// listening TCP socket is an error.
+pub fn adopt(listener: BorrowedFd<'_>, backlog: i32) -> io::Result<SocketAddr> {
+    let socket = SockRef::from(&listener);
+    if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a listening TCP socket"));
+    }
+    let address = local_address(&socket)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.listen(backlog)?;
+    Ok(address)
+}
+
+/// Whether other listeners may be bound to the same port.
+pub fn shares_port(listener: BorrowedFd<'_>) -> bool {
+    SockRef::from(&listener).reuse_port().unwrap_or(false)
 }
 
 /// Reserves `address` before any core runs, so that a second server on the same port is an error at start and port 0
@@ -54,6 +72,11 @@ fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
 /// For a listener that is asked with `accept`.
 pub fn set_nonblocking(listener: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::io::ioctl_fionbio(listener, true)
+}
+
+/// For a listener that a ring waits at: it would be told to come back later.
+pub fn set_blocking(listener: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::io::ioctl_fionbio(listener, false)
 }
 
 /// The next connection, blocking on purpose: reads and sends ask for `DONTWAIT` themselves. `Ok(None)`: none waits.

@@ -3,8 +3,10 @@
 use super::metrics::{Metrics, descriptor_count};
 use super::wait::{PATIENCE, wait_until};
 use ringway::sys::clock;
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,6 +20,8 @@ pub struct Server {
     folder: PathBuf,
     /// Descriptors that it holds with no client.
     idle_descriptor_count: usize,
+    /// Processes that have taken over, the newest last.
+    heirs: Vec<Pid>,
 }
 
 impl Server {
@@ -27,52 +31,81 @@ impl Server {
     }
 
     pub fn start_on(cores: usize, config: &str) -> Self {
-        Self::launch(cores, Some(config), Command::new(env!("CARGO_BIN_EXE_ringway")))
+        Self::launch(Some(cores), Some(config), Command::new(BINARY), Stdio::null())
     }
 
     /// In development mode, without a file.
     pub fn develop() -> Self {
-        Self::launch(1, None, Command::new(env!("CARGO_BIN_EXE_ringway")))
+        Self::launch(Some(1), None, Command::new(BINARY), Stdio::null())
     }
 
     /// On one core, with so many descriptors and no way to more.
     pub fn start_with_descriptors(count: u32, config: &str) -> Self {
         let mut command = Command::new("sh");
         let limit = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
-        command.args(["-c", &limit, env!("CARGO_BIN_EXE_ringway")]);
-        Self::launch(1, Some(config), command)
+        command.args(["-c", &limit, BINARY]);
+        Self::launch(Some(1), Some(config), command, Stdio::null())
     }
 
     /// With what shall fail: plans of `ringway::failpoint`.
     pub fn start_failing(cores: usize, plans: &str, config: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ringway"));
+        let mut command = Command::new(BINARY);
         command.env(ringway::failpoint::VARIABLE, plans);
-        Self::launch(cores, Some(config), command)
+        Self::launch(Some(cores), Some(config), command, Stdio::null())
     }
 
     /// On one core, by a command that runs the binary with further arguments.
     pub fn start_by(command: Command, config: &str) -> Self {
-        Self::launch(1, Some(config), command)
+        Self::launch(Some(1), Some(config), command, Stdio::null())
     }
 
     /// However the command starts it, with this driver.
     pub fn start_as(driver: &str, command: Command, config: &str) -> Self {
-        Self::launch_with(driver, 1, Some(config), command)
+        Self::launch_with(driver, Some(1), Some(config), command, Stdio::null())
     }
 
-    fn launch(cores: usize, config: Option<&str>, command: Command) -> Self {
-        Self::launch_with(if is_epoll() { "epoll" } else { "uring" }, cores, config, command)
+    /// The configuration alone says how many cores there are, and can say something else to a successor.
+    pub fn start_by_file(config: &str) -> Self {
+        Self::launch(None, Some(config), Command::new(BINARY), Stdio::null())
     }
 
-    fn launch_with(driver: &str, cores: usize, config: Option<&str>, mut command: Command) -> Self {
+    /// As a supervisor would, with these variables.
+    pub fn start_in(environment: &[(&str, &str)], config: &str) -> Self {
+        let mut command = Command::new(BINARY);
+        command.envs(environment.iter().copied());
+        Self::launch(Some(1), Some(config), command, Stdio::null())
+    }
+
+    /// With a listener for clients at the place where systemd puts it.
+    pub fn start_activated(cores: usize, listener: &TcpListener, config: &str) -> Self {
+        let activate = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=ringway.socket exec \"$0\" \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", activate, BINARY]);
+        let listener = listener.try_clone().unwrap();
+        Self::launch(Some(cores), Some(config), command, Stdio::from(OwnedFd::from(listener)))
+    }
+
+    fn launch(cores: Option<usize>, config: Option<&str>, command: Command, stdin: Stdio) -> Self {
+        Self::launch_with(if is_epoll() { "epoll" } else { "uring" }, cores, config, command, stdin)
+    }
+
+    fn launch_with(
+        driver: &str,
+        cores: Option<usize>,
+        config: Option<&str>,
+        mut command: Command,
+        stdin: Stdio,
+    ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("server-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).unwrap();
         let [file, ready, log] = ["config.toml", "ready.json", "log"].map(|name| folder.join(name));
-        let cores = cores.to_string();
         let local = "127.0.0.1:0";
-        command.args(["serve", "--cores", &cores, "--listen", local, "--internal", local]);
+        command.args(["serve", "--listen", local, "--internal", local]);
+        if let Some(cores) = cores {
+            command.args(["--cores", &cores.to_string()]);
+        }
         command.args(["--driver", driver]);
         if let Some(config) = config {
             fs::write(&file, config).unwrap();
@@ -83,7 +116,7 @@ impl Server {
             .env_remove(TEST_DRIVER)
             .arg("--ready-file")
             .arg(&ready)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
@@ -105,7 +138,8 @@ impl Server {
         let line: serde_json::Value = serde_json::from_str(&line).expect("the ready file is JSON");
         let address = |key: &str| line[key].as_str().unwrap().parse().unwrap();
         let (public, internal) = (address("public"), address("internal"));
-        let mut server = Self { public, internal, child, folder, idle_descriptor_count: 0 };
+        let mut server =
+            Self { public, internal, child, folder, idle_descriptor_count: 0, heirs: Vec::new() };
         // The first scrape opens what the control plane opens lazily.
         server.metrics();
         server.idle_descriptor_count = descriptor_count(server.pid());
@@ -122,8 +156,47 @@ impl Server {
         std::thread::available_parallelism().map_or(1, usize::from).min(wanted)
     }
 
+    /// Of the process that serves now.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.heirs.last().map_or(self.child.id(), |heir| heir.as_raw_nonzero().get().cast_unsigned())
+    }
+
+    /// Sends SIGUSR2 and waits until another process has taken over.
+    #[track_caller]
+    pub fn upgrade(&mut self) {
+        // So that processes whose parent has ended are ours to wait for.
+        set_child_subreaper(Some(getpid())).unwrap();
+        let before = self.pid();
+        self.signal(Signal::USR2);
+        wait_until("another process has taken over", || self.announced().is_some_and(|pid| pid != before));
+        let heir = self.announced().and_then(|pid| Pid::from_raw(pid.cast_signed())).unwrap();
+        self.heirs.push(heir);
+    }
+
+    /// Waits for the end of the process that was started first, and gives its exit status.
+    #[track_caller]
+    pub fn wait_for_first(&mut self) -> std::process::ExitStatus {
+        wait_until("the first process exits", || self.child.try_wait().unwrap().is_some());
+        self.child.wait().unwrap()
+    }
+
+    /// Waits until the process that served before this one has ended.
+    #[track_caller]
+    pub fn wait_for_predecessor(&mut self) {
+        match self.heirs.len() {
+            0 => {}
+            1 => _ = self.wait_for_first(),
+            count => {
+                let pid = self.heirs[count - 2];
+                wait_until("the predecessor exits", || has_ended(pid));
+            }
+        }
+    }
+
+    /// The process that the ready file names.
+    fn announced(&self) -> Option<u32> {
+        let line = fs::read_to_string(self.folder.join("ready.json")).ok()?;
+        serde_json::from_str::<serde_json::Value>(&line).ok()?["pid"].as_u64()?.try_into().ok()
     }
 
     pub fn metrics(&self) -> Metrics {
@@ -181,10 +254,16 @@ impl Server {
         fs::read_to_string(self.folder.join("log")).unwrap()
     }
 
+    /// Waits until it has said this.
+    #[track_caller]
+    pub fn says(&self, what: &str) {
+        wait_until(&format!("the log has {what:?}"), || self.log().contains(what));
+    }
+
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).unwrap();
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.heirs.last().copied().unwrap_or(Pid::from_child(&self.child));
+        kill_process(pid, signal).unwrap();
     }
 
     /// Waits for its end and gives its exit status.
@@ -208,8 +287,17 @@ pub fn is_epoll() -> bool {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let first = self.child.id();
+        let unheard = self.announced().filter(|pid| *pid != first && !self.heirs.is_empty());
+        let unheard = unheard.and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for heir in self.heirs.iter().copied().chain(unheard) {
+            if !has_ended(heir) {
+                let _ = kill_process(heir, Signal::KILL);
+                let _ = waitpid(Some(heir), WaitOptions::empty());
+            }
+        }
         if std::thread::panicking() {
             let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
             eprintln!("-- log of the server --\n{log}--");
@@ -217,3 +305,13 @@ impl Drop for Server {
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
+
+/// A process of ours that has ended is collected by this; then there is no such process.
+fn has_ended(pid: Pid) -> bool {
+    match waitpid(Some(pid), WaitOptions::NOHANG) {
+        Ok(None) => false,
+        Ok(Some(_)) | Err(_) => true,
+    }
+}
+
+const BINARY: &str = env!("CARGO_BIN_EXE_ringway");

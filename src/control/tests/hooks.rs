@@ -567,7 +567,14 @@ fn the_metrics_page_says_how_questions_ended_and_how_the_breaker_stands() {
     };
     let cores = Cores::new(vec![mailbox], 0);
     let live = LiveSettings::new(Arc::new(Settings::open()), Arc::clone(&cores));
-    let line = Line { cores, memos: inbox, live, reload: None, ledger: None };
+    let line = Line {
+        cores,
+        memos: inbox,
+        live,
+        reload: None,
+        ledger: None,
+        succession: crate::control::Succession::default(),
+    };
     let node = Node::with(Bounds::PUBLIC, options, line);
     for request in [RequestId(1), RequestId(2)] {
         memos.post(Memo::Ask { id: AskId { core: CoreId(0), request }, ask: rpc("1") }).unwrap();

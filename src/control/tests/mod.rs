@@ -12,7 +12,7 @@ mod streams;
 use super::http::Bounds;
 use super::{
     Control, ControlOptions, Cores, Handover, HookOptions, HookPlan, Lifecycle, Line, Live, LiveSettings,
-    NodeView, spawn_bounded,
+    NodeView, Succession, spawn_bounded,
 };
 use crate::shard::Settings;
 use crate::stats::{Published, Stats};
@@ -53,7 +53,7 @@ impl Node {
             driver_reason: "works",
             lifecycle: Arc::clone(&lifecycle),
         };
-        let control = spawn_bounded(options, view, inbox, line, || {}, bounds).unwrap();
+        let control = spawn_bounded(options, view, inbox, line, |_| {}, bounds).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Self { control: Some(control), lifecycle, published, mailbox, listener }
     }
@@ -189,5 +189,5 @@ fn no_cores() -> Line {
     let (_, memos) = mailbox(1).unwrap();
     let cores = Cores::new(Vec::new(), 0);
     let live = LiveSettings::new(Arc::new(Settings::open()), Arc::clone(&cores));
-    Line { cores, memos, live, reload: None, ledger: None }
+    Line { cores, memos, live, reload: None, ledger: None, succession: Succession::default() }
 }

@@ -100,7 +100,7 @@ fn a_taken_internal_port_is_an_error_of_the_start() {
     };
     let taken =
         crate::control::ControlOptions { internal: node.internal(), ..super::options(super::PATIENCE) };
-    let error = crate::control::spawn(taken, view, inbox, super::no_cores(), || {}).unwrap_err();
+    let error = crate::control::spawn(taken, view, inbox, super::no_cores(), |_| {}).unwrap_err();
     assert!(matches!(error, ControlError::Bind { .. }), "{error}");
     assert!(error.to_string().contains("--internal"));
 }

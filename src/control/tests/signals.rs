@@ -28,7 +28,7 @@ fn child() {
         lifecycle: Arc::clone(&lifecycle),
     };
     let options = options(Duration::from_millis(stop_ms.parse().unwrap()));
-    let stop = || writeln!(std::io::stdout(), "\nstop").unwrap();
+    let stop = |_| writeln!(std::io::stdout(), "\nstop").unwrap();
     let control = spawn(options, view, inbox, super::no_cores(), stop).unwrap();
     lifecycle.set_ready();
     writeln!(std::io::stdout(), "\ninternal {}", control.internal).unwrap();

@@ -3,7 +3,7 @@
 use super::{Client, Node, PATIENCE, Response};
 use crate::control::Live;
 use crate::control::http::Bounds;
-use crate::control::{ControlOptions, Cores, Full, Line, LiveSettings, Places, StreamOptions};
+use crate::control::{ControlOptions, Cores, Full, Line, LiveSettings, Places, StreamOptions, Succession};
 use crate::http::OriginPolicy;
 use crate::ids::CoreId;
 use crate::shard::Settings;
@@ -73,7 +73,14 @@ impl Stage {
         let (memos, inbox) = mailbox(1024).unwrap();
         let desk = Cores::new(mailboxes, 0);
         let live = LiveSettings::new(Arc::new(settings), Arc::clone(&desk));
-        let line = Line { cores: desk, memos: inbox, live, reload: None, ledger: None };
+        let line = Line {
+            cores: desk,
+            memos: inbox,
+            live,
+            reload: None,
+            ledger: None,
+            succession: Succession::default(),
+        };
         let options = ControlOptions { streams, ..super::options(PATIENCE) };
         let node = Node::with(bounds, options, line);
         node.lifecycle.set_ready();

@@ -1,5 +1,5 @@
 //! Accepting, and pausing when descriptors run out.
-//! Invariant: while accepting pauses the listener is not watched, because its queue would wake the core without end.
+//! Invariant: while accepting pauses no listener is watched, because its queue would wake the core without end.
 
 use super::io::Io;
 use super::socket::{Socket, number_of};
@@ -31,19 +31,46 @@ impl Accepting {
 impl Io {
     /// Those whom one turn takes; the others are reported again.
     pub(super) fn accept(&mut self, now: Moment, shard: &mut Shard) {
-        for _ in 0..ACCEPT_COUNT_MAX {
-            let Some(listener) = &self.listener else { return };
-            match socket::accept(listener.as_fd()) {
-                Ok(Some(fd)) => self.admit(now, fd, shard),
-                Ok(None) => return,
-                // The peer was gone before we looked.
-                Err(Errno::CONNABORTED | Errno::PROTO) => {}
-                Err(_) => {
-                    self.epoll.forget(listener.as_fd());
-                    self.accepting = Accepting::Paused { until: self.entrance.pause(now, shard) };
-                    return;
+        for at in 0..self.listeners.len() {
+            for _ in 0..ACCEPT_COUNT_MAX {
+                let Some(listener) = self.listeners.get(at) else { return };
+                match socket::accept(listener.as_fd()) {
+                    Ok(Some(fd)) => self.admit(now, fd, shard),
+                    Ok(None) => break,
+                    // The peer was gone before we looked.
+                    Err(Errno::CONNABORTED | Errno::PROTO) => {}
+                    Err(_) => {
+                        self.forget_listeners();
+                        self.accepting = Accepting::Paused { until: self.entrance.pause(now, shard) };
+                        return;
+                    }
                 }
             }
+        }
+    }
+
+    /// From here on clients come in.
+    pub(super) fn listen(&mut self, now: Moment, listeners: Vec<OwnedFd>) {
+        self.listeners = listeners;
+        // Refused for want of memory: later, then.
+        self.accepting = self.watch_listeners(now);
+    }
+
+    fn watch_listeners(&mut self, now: Moment) -> Accepting {
+        let is_watched = self.listeners.iter().all(|listener| {
+            let listener = listener.as_fd();
+            socket::set_nonblocking(listener).and_then(|()| self.epoll.watch_listener(listener)).is_ok()
+        });
+        if is_watched {
+            return Accepting::Open;
+        }
+        self.forget_listeners();
+        Accepting::Paused { until: self.entrance.later(now) }
+    }
+
+    fn forget_listeners(&self) {
+        for listener in &self.listeners {
+            self.epoll.forget(listener.as_fd());
         }
     }
 
@@ -63,19 +90,15 @@ impl Io {
         if until > now {
             return;
         }
-        // Refused for want of memory: later, then.
-        let is_watched = |listener: &OwnedFd| self.epoll.watch_listener(listener.as_fd()).is_ok();
-        self.accepting = match &self.listener {
-            Some(listener) if !is_watched(listener) => Accepting::Paused { until: self.entrance.later(now) },
-            Some(_) => Accepting::Open,
-            None => Accepting::Ended,
-        };
+        self.accepting = self.watch_listeners(now);
     }
 
-    /// What waits in the listener's queue goes with it.
+    /// Nobody else comes in. If nobody else holds a listener, what waits in its queue goes with it.
     pub(super) fn stop_accepting(&mut self) {
         self.accepting = Accepting::Ended;
-        self.listener = None;
+        // Those that live on in other hands would be reported for ever.
+        self.forget_listeners();
+        self.listeners.clear();
     }
 }
 

@@ -14,7 +14,6 @@ use crate::driver::slots::{Slots, Tenant};
 use crate::driver::turn::Sockets;
 use crate::driver::{NotReady, Station};
 use crate::ids::ConnId;
-use crate::limits;
 use crate::shard::{Input, Output, Shard};
 use crate::sys::epoll::{Change, Epoll, Notice};
 use crate::sys::socket;
@@ -25,7 +24,7 @@ use rustix::fd::{AsFd, OwnedFd};
 pub(super) struct Io {
     pub(super) epoll: Epoll,
     pub(super) sockets: Slots<Socket>,
-    pub(super) listener: Option<OwnedFd>,
+    pub(super) listeners: Vec<OwnedFd>,
     pub(super) entrance: Entrance,
     pub(super) accepting: Accepting,
     errands: Errands,
@@ -44,17 +43,13 @@ pub(super) struct Io {
 impl Io {
     pub(super) fn new(station: &Station) -> Result<Self, NotReady> {
         let epoll = Epoll::new(NOTICE_COUNT_MAX).map_err(|error| NotReady::Driver(error.into()))?;
-        let listener = socket::listen(station.listen, limits::BACKLOG).map_err(NotReady::Listen)?;
-        socket::set_nonblocking(listener.as_fd())
-            .and_then(|()| epoll.watch_listener(listener.as_fd()))
-            .and_then(|()| epoll.watch_bell(station.mail.bell().as_fd()))
-            .map_err(|error| NotReady::Driver(error.into()))?;
+        epoll.watch_bell(station.mail.bell().as_fd()).map_err(|error| NotReady::Driver(error.into()))?;
         Ok(Self {
             epoll,
             sockets: Slots::default(),
-            listener: Some(listener),
+            listeners: Vec::new(),
             entrance: Entrance::new(station),
-            accepting: Accepting::Open,
+            accepting: Accepting::Ended,
             errands: Errands::new(station),
             scratch: vec![0; SCRATCH_BYTES],
             unread: Vec::new(),
@@ -192,6 +187,10 @@ impl Sockets for Io {
 
     fn errands(&mut self) -> &mut Errands {
         &mut self.errands
+    }
+
+    fn is_deaf(&self) -> bool {
+        self.accepting == Accepting::Ended
     }
 
     fn deadline(&self) -> Option<Moment> {

@@ -19,7 +19,7 @@ use crate::sys::{affinity, clock};
 use std::io::Result;
 
 pub(super) fn run(station: Station) -> Result<()> {
-    let ready = station.ready.clone();
+    let (ready, opening) = (station.ready.clone(), station.opening.clone());
     let mut driver = match Epoll::new(station) {
         Ok(made) => made,
         Err(error) => {
@@ -30,6 +30,9 @@ pub(super) fn run(station: Station) -> Result<()> {
     let _ = ready.send(Ok(()));
     // Whoever waits for all cores must see it when one of them goes without a word.
     drop(ready);
+    // Nothing else runs on this thread, and letters wait in the mailbox.
+    let Ok(listeners) = opening.recv() else { return Ok(()) };
+    driver.io.listen(clock::now(), listeners);
     while !driver.turn.is_over(&mut driver.io) {
         driver.wait()?;
         driver.turn();

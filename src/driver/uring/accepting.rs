@@ -1,40 +1,51 @@
 //! Accepting, and pausing when descriptors run out.
-//! Invariant: the multishot accept is armed at most once; one that is over is armed again exactly once, after a pause
-//! that grows while descriptors are short.
+//! Invariant: the multishot accept of a listener is armed at most once; one that is over is armed again exactly once,
+//! after a pause that grows while descriptors are short. A listener is over only when nothing can come in any more.
 
 use super::io::Io;
 use super::socket::{Socket, Wait, token_of};
 use crate::shard::Shard;
-use crate::sys::ring::Shot;
+use crate::sys::ring::{Shot, Token};
+use crate::sys::socket;
 use crate::time::Moment;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
+/// A listener of this core: most have one, those that took over the listeners of more cores have several.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// None: closed, as far as this core goes.
+    listener: Option<OwnedFd>,
+    accepting: Accepting,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Accepting {
+enum Accepting {
     Armed,
     /// Out of descriptors: try again then.
     Paused {
         until: Moment,
     },
-    /// The drain has cancelled it; its last completion is awaited.
+    /// Cancelled; the last completion is awaited.
     Ending,
     Ended,
 }
 
-impl Accepting {
-    pub(super) fn deadline(self) -> Option<Moment> {
-        match self {
-            Self::Paused { until } => Some(until),
-            Self::Armed | Self::Ending | Self::Ended => None,
+impl Io {
+    /// From here on clients come in.
+    pub(super) fn listen(&mut self, listeners: Vec<OwnedFd>) {
+        for listener in listeners {
+            // It may have been another driver's. Where this fails, accepting does, and says so.
+            let _ = socket::set_blocking(listener.as_fd());
+            self.listening.push(Listening { listener: Some(listener), accepting: Accepting::Ended });
+            self.arm_accept(self.listening.len() - 1);
         }
     }
-}
 
-impl Io {
     pub(super) fn accepted(
         &mut self,
         now: Moment,
+        listener: Token,
         result: Result<OwnedFd, Errno>,
         shot: Shot,
         shard: &mut Shard,
@@ -49,17 +60,16 @@ impl Io {
         if shot == Shot::Armed {
             return;
         }
+        let at = listener.get() as usize;
+        let Some(listening) = self.listening.get_mut(at) else { return };
         match error {
-            // Over for good, however it ended: with the listener goes what waits in its queue.
-            _ if self.accepting == Accepting::Ending => {
-                self.accepting = Accepting::Ended;
-                self.listener = None;
-            }
+            // Over for good, however it ended: if nobody else holds the listener, what waits in its queue goes with it.
+            _ if listening.accepting == Accepting::Ending => listening.close(),
             // The peer was gone before we looked, or the kernel ended the multishot: once more.
             Some(Errno::CONNABORTED | Errno::PROTO | Errno::INTR | Errno::CANCELED) | None => {
-                self.arm_accept();
+                self.arm_accept(at);
             }
-            Some(_) => self.accepting = Accepting::Paused { until: self.entrance.pause(now, shard) },
+            Some(_) => listening.accepting = Accepting::Paused { until: self.entrance.pause(now, shard) },
         }
     }
 
@@ -67,35 +77,65 @@ impl Io {
         let Some(id) = self.entrance.admit(now, fd.as_fd(), shard) else {
             return;
         };
+        // Accepted before the cancel of the accept took effect: the shard will say once more when it is done.
+        self.errands.resume();
         let mut socket = Socket::new(id, fd);
         self.ring.poll(socket.raw(), token_of(id));
         socket.wait = Wait::Poll;
         self.sockets.insert(socket);
     }
 
+    /// When a pause is over.
+    pub(super) fn next_accept(&self) -> Option<Moment> {
+        self.listening.iter().filter_map(|listening| listening.accepting.deadline()).min()
+    }
+
     pub(super) fn resume_accepting(&mut self, now: Moment) {
-        if let Accepting::Paused { until } = self.accepting
-            && until <= now
-        {
-            self.arm_accept();
+        for at in 0..self.listening.len() {
+            if self.listening[at].accepting.deadline().is_some_and(|until| until <= now) {
+                self.arm_accept(at);
+            }
         }
     }
 
-    /// What waits in the listener's queue goes with it.
+    /// Nobody else comes in. Asked again, it changes nothing.
     pub(super) fn stop_accepting(&mut self) {
-        if self.accepting == Accepting::Armed {
-            self.accepting = Accepting::Ending;
-            self.ring.cancel_accept();
-        } else {
-            self.accepting = Accepting::Ended;
-            self.listener = None;
+        for (at, listening) in self.listening.iter_mut().enumerate() {
+            match listening.accepting {
+                Accepting::Armed => {
+                    listening.accepting = Accepting::Ending;
+                    self.ring.cancel_accept(Token::new(at as u64));
+                }
+                Accepting::Paused { .. } => listening.close(),
+                Accepting::Ending | Accepting::Ended => {}
+            }
         }
     }
 
-    fn arm_accept(&mut self) {
-        if let Some(listener) = &self.listener {
-            self.ring.accept(listener.as_fd());
-            self.accepting = Accepting::Armed;
+    fn arm_accept(&mut self, at: usize) {
+        if let Some(Listening { listener: Some(listener), accepting }) = self.listening.get_mut(at) {
+            self.ring.accept(listener.as_fd(), Token::new(at as u64));
+            *accepting = Accepting::Armed;
+        }
+    }
+}
+
+impl Listening {
+    pub(super) fn is_over(&self) -> bool {
+        self.accepting == Accepting::Ended
+    }
+
+    fn close(&mut self) {
+        self.accepting = Accepting::Ended;
+        self.listener = None;
+    }
+}
+
+impl Accepting {
+    fn deadline(self) -> Option<Moment> {
+        match self {
+            Self::Paused { until } => Some(until),
+            Self::Armed | Self::Ending | Self::Ended => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Invariant: every socket has at most one request for reading and one for sending under way, and leaves only when
 //! both are over. Split by event: `accepting`, `receiving`, and here sending and leaving.
 
-use super::accepting::Accepting;
+use super::accepting::Listening;
 use super::socket::{Exit, Socket, Wait, id_of, token_of};
 use crate::driver::entrance::Entrance;
 use crate::driver::errands::Errands;
@@ -19,7 +19,7 @@ use crate::sys::doorbell::Doorbell;
 use crate::sys::ring::{Completion, Ring, RingOptions, Shot, Token};
 use crate::sys::socket;
 use crate::time::Moment;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::AsFd;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 
@@ -29,10 +29,9 @@ pub(super) struct Io {
     /// Rung for mail; the ring watches it.
     bell: Doorbell,
     pub(super) sockets: Slots<Socket>,
-    pub(super) listener: Option<OwnedFd>,
+    pub(super) listening: Vec<Listening>,
     pub(super) entrance: Entrance,
-    pub(super) accepting: Accepting,
-    errands: Errands,
+    pub(super) errands: Errands,
     /// Where parked sockets are read; hot ones have the ring's buffers.
     pub(super) scratch: Vec<u8>,
     /// Slots that filled `scratch` and may have more.
@@ -58,16 +57,13 @@ impl Io {
         };
         let mut ring = Ring::new(options, station.mail.alarm().as_fd()).map_err(NotReady::Driver)?;
         ring.watch(station.mail.bell().as_fd());
-        let listener = socket::listen(station.listen, limits::BACKLOG).map_err(NotReady::Listen)?;
-        ring.accept(listener.as_fd());
         ring.submit().map_err(NotReady::Driver)?;
         Ok(Self {
             ring,
             bell: station.mail.bell().clone(),
             sockets: Slots::default(),
-            listener: Some(listener),
+            listening: Vec::new(),
             entrance: Entrance::new(station),
-            accepting: Accepting::Armed,
             errands: Errands::new(station),
             scratch: vec![0; SCRATCH_BYTES],
             unread: Vec::new(),
@@ -89,7 +85,9 @@ impl Io {
 
     pub(super) fn complete(&mut self, now: Moment, completion: Completion, shard: &mut Shard) {
         match completion {
-            Completion::Accepted { result, shot } => self.accepted(now, result, shot, shard),
+            Completion::Accepted { listener, result, shot } => {
+                self.accepted(now, listener, result, shot, shard);
+            }
             Completion::Polled { token, result, shot } => self.polled(now, token, result, shot, shard),
             Completion::Received { token, result, shot } => self.received(now, token, result, shot, shard),
             Completion::Sent { token, payload, result } => self.sent(now, token, payload, result, shard),
@@ -228,7 +226,11 @@ impl Sockets for Io {
     }
 
     fn deadline(&self) -> Option<Moment> {
-        [self.next_sweep(), self.accepting.deadline()].into_iter().flatten().min()
+        [self.next_sweep(), self.next_accept()].into_iter().flatten().min()
+    }
+
+    fn is_deaf(&self) -> bool {
+        self.listening.iter().all(Listening::is_over)
     }
 }
 

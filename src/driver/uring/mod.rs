@@ -23,7 +23,7 @@ use std::io::Result;
 use std::time::Duration;
 
 pub(super) async fn run(station: Station) -> Result<()> {
-    let ready = station.ready.clone();
+    let (ready, opening) = (station.ready.clone(), station.opening.clone());
     let (mut driver, parking) = match Uring::new(station) {
         Ok(made) => made,
         Err(error) => {
@@ -34,6 +34,9 @@ pub(super) async fn run(station: Station) -> Result<()> {
     let _ = ready.send(Ok(()));
     // Whoever waits for all cores must see it when one of them goes without a word.
     drop(ready);
+    // Nothing else runs on this thread, and letters wait in the mailbox.
+    let Ok(listeners) = opening.recv() else { return Ok(()) };
+    driver.io.listen(listeners);
     while !driver.turn.is_over(&mut driver.io) {
         if driver.turn()? {
             glommio::yield_if_needed().await;
