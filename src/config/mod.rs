@@ -107,6 +107,17 @@ impl Config {
         })
     }
 
+    /// A file's text alone, with the mistakes in it: the fuzzer's door.
+    #[cfg(debug_assertions)]
+    pub fn of_text(text: &str) -> Result<Self, Vec<String>> {
+        let mut raw = raw::Raw::default();
+        raw.file(Path::new("ringway.toml"), text);
+        let checked = checked::check(raw, Mode::Production, &[0]);
+        checked
+            .map(|(config, _)| config)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
     /// Options that are not at the default of their mode, with the value as a file would have it.
     pub fn differences(&self) -> Vec<(String, String)> {
         let mode = if self.development { Mode::Development } else { Mode::Production };

@@ -25,6 +25,8 @@ mod tests;
 
 pub use fault::StoreError;
 pub use order::{ChannelState, Fate, Idempotency, Keep, Note, Order, Remembered, Ticket, Version};
+#[cfg(debug_assertions)]
+pub use record::read_any;
 pub use stats::{FIGURES, StoreStats};
 
 use crate::failpoint::FailPoints;
