@@ -98,6 +98,11 @@ fn heads_hold_for_broken_seeds() {
     plays("head", fuzz::head::run);
 }
 
+#[test]
+fn the_hub_holds_for_broken_seeds() {
+    plays("hub", fuzz::hub::run);
+}
+
 #[cfg(debug_assertions)]
 #[test]
 fn records_hold_for_broken_seeds() {
