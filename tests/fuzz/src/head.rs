@@ -1,6 +1,7 @@
 //! Any bytes are a head, the start of one, or a refusal, and cutting them differently changes nothing.
 
 use super::chunk_ends;
+use super::extensions::TERMS;
 use ringway::http::{Head, OriginPolicy, Refusal, Scan, Upgrade};
 use ringway::limits::{HEAD_BYTES_MAX, HEADER_COUNT_MAX};
 
@@ -31,7 +32,7 @@ fn upgrade(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
     let upgrade = Upgrade::check(&head)?;
     assert!(!head.has_body());
     let protocol = upgrade.protocols().next();
-    let response = upgrade.response(protocol);
+    let response = upgrade.response(protocol, upgrade.compression(TERMS));
     let text = std::str::from_utf8(&response).expect("a response is text");
     // Nothing that a client sent can end a line of the response.
     assert_eq!(text.matches("\r\n").count(), 5 + usize::from(protocol.is_some()));
