@@ -70,6 +70,10 @@ impl Shard {
                 self.close_request(request);
                 self.linked(&channel, place);
             }
+            Mail::Unlinkable { request, channel } => {
+                self.close_request(request);
+                self.unlinkable(&channel);
+            }
             Mail::Unlink { from, channel } => self.unlinked(from, &channel),
             Mail::Query { from, request, channel, query } => {
                 self.options.fail.hit(Point::Letter, &channel);
@@ -106,6 +110,7 @@ impl Shard {
             }
             Mail::Query { from, request, .. } => Concern::Question { from: *from, request: *request },
             Mail::Linked { channel, .. }
+            | Mail::Unlinkable { channel, .. }
             | Mail::Unlink { channel, .. }
             | Mail::Gap { channel }
             | Mail::Publication { channel, .. } => Concern::Channel(Arc::clone(channel)),

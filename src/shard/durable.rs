@@ -5,7 +5,7 @@
 //! While a channel is being loaded, whatever is asked of its owner waits here, in order.
 
 use super::call::{Failure, Publish};
-use super::mail::{Bulletin, Query, Reply, RequestId};
+use super::mail::{Bulletin, Mail, Query, Reply, RequestId};
 use super::ordering::{keep, numbered, place_of};
 use super::{Output, Shard};
 use crate::history::Stream;
@@ -321,8 +321,10 @@ impl Shard {
                 Held::Query { from, request, .. } => {
                     self.reply_to(from, request, Reply::Failed(Failure::Internal));
                 }
-                // Without an answer the core that asks gives up at its deadline and tells its clients to come again.
-                Held::Link { .. } => {}
+                // A core asks once and would wait for ever, and everybody there with it.
+                Held::Link { from, request } => {
+                    self.letters.tell(from, Mail::Unlinkable { request, channel: Arc::clone(name) });
+                }
             }
         }
     }

@@ -54,6 +54,12 @@ impl Shard {
         self.fail_waiters(name, waiters.unwrap_or_default());
     }
 
+    /// The owner has said no: nobody waits for it any more, and the next subscriber asks again.
+    pub(super) fn unlinkable(&mut self, name: &Arc<str>) {
+        let waiters = self.hub.link_failed(name);
+        self.fail_waiters(name, waiters);
+    }
+
     /// Whoever waits for a link that cannot be trusted any more comes again.
     pub(super) fn fail_link(&mut self, name: &Arc<str>) {
         let waiting: Vec<u32> = (self.conns.ids())

@@ -26,6 +26,11 @@ pub enum Mail {
         channel: Arc<str>,
         place: Option<Place>,
     },
+    /// From the owner: it cannot say where its stream stands, so it links nobody. Whoever comes next asks again.
+    Unlinkable {
+        request: RequestId,
+        channel: Arc<str>,
+    },
     /// To the owner: `from` has lost its last subscriber.
     Unlink {
         from: CoreId,
