@@ -32,10 +32,11 @@ fn upgrade(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
     let upgrade = Upgrade::check(&head)?;
     assert!(!head.has_body());
     let protocol = upgrade.protocols().next();
-    let response = upgrade.response(protocol, upgrade.compression(TERMS));
+    let compression = upgrade.compression(TERMS);
+    let response = upgrade.response(protocol, compression);
     let text = std::str::from_utf8(&response).expect("a response is text");
     // Nothing that a client sent can end a line of the response.
-    assert_eq!(text.matches("\r\n").count(), 5 + usize::from(protocol.is_some()));
+    assert_eq!(text.matches("\r\n").count(), 5 + usize::from(protocol.is_some()) + usize::from(compression.is_some()));
     Ok(response)
 }
 
