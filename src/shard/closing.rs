@@ -80,7 +80,16 @@ impl Shard {
             }
             return;
         }
-        self.lost(id);
+        self.leave_lost(id);
+        // What came before the end may have been answered in this same turn: that leaves first.
+        match self.conns.get_mut(id) {
+            Some(conn) if !conn.outbox.is_idle() && !matches!(conn.phase, Phase::Leaving) => {
+                conn.phase = Phase::Lingering { fin: false, ended: true };
+                self.mark_dirty(id);
+                self.set_due(id, self.now + Duration::from_millis(LINGER_MS_MAX));
+            }
+            Some(_) | None => self.let_go(id),
+        }
     }
 
     /// The network has ended the connection.
