@@ -95,9 +95,8 @@ pub const RECOVERY_COUNT_MAX: u32 = 300;
 pub const HISTORY_COUNT_CEILING: u32 = 1_000_000;
 /// For which the position of a channel outlives its last publication: a month, for clients that were on holiday.
 pub const HISTORY_META_MS: u64 = 30 * 24 * 3_600_000;
-/// Commands a second of one connection, and of a user on one core: twenty times what Ably allows a connection (50), and a
-/// hundred times Pusher's 10. Whoever publishes at every frame of a 240 Hz screen into four channels still passes; a core
-/// spends less than a hundredth of itself on one that keeps to it. Beyond: error 111.
+/// Commands a second of one connection, and of a user on one core: whoever publishes at every frame of a 240 Hz screen
+/// into four channels still passes, and a core spends about a hundredth of itself on one that keeps to it. Beyond: error 111.
 pub const COMMANDS_PER_S_MAX: u32 = 1_000;
 pub const USER_COMMANDS_PER_S_MAX: u32 = 4 * COMMANDS_PER_S_MAX;
 /// Bytes a second from one connection, and from a user to one core: 64 Mbit/s are no conversation any more but an upload.
