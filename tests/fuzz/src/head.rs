@@ -36,7 +36,10 @@ fn upgrade(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
     let response = upgrade.response(protocol, compression);
     let text = std::str::from_utf8(&response).expect("a response is text");
     // Nothing that a client sent can end a line of the response.
-    assert_eq!(text.matches("\r\n").count(), 5 + usize::from(protocol.is_some()) + usize::from(compression.is_some()));
+    assert_eq!(
+        text.matches("\r\n").count(),
+        5 + usize::from(protocol.is_some()) + usize::from(compression.is_some())
+    );
     Ok(response)
 }
 
