@@ -59,6 +59,12 @@ struct Append {
 
 pub(super) type Askers = Vec<(CoreId, RequestId)>;
 
+impl Vault {
+    pub(super) fn count(&self) -> usize {
+        self.loading.len() + self.orders.len() + self.in_flight.len() + self.keys.len()
+    }
+}
+
 impl Shard {
     /// Whether the stream of this channel, which this core owns, still has to come from the disk.
     pub(super) fn is_loading(&self, name: &str) -> bool {

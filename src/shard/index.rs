@@ -47,6 +47,10 @@ impl Index {
         self.slots.find(hash, |&slot| key_of(slot).is_some_and(|other| other == *key)).copied()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.slots.len()
+    }
+
     /// All slots that may have this key: hashes can collide, so the caller compares.
     pub(super) fn candidates<K: Hash>(&self, key: &K) -> Vec<u32> {
         self.slots.iter_hash(self.hasher.hash_one(key)).copied().collect()

@@ -130,6 +130,10 @@ impl Joins {
         self.by_conn.get(&id).map_or(&[], Vec::as_slice)
     }
 
+    pub(super) fn all_count(&self) -> usize {
+        self.by_conn.values().map(Vec::len).sum()
+    }
+
     pub(super) fn count(&self, id: ConnId) -> usize {
         self.of(id).len()
     }

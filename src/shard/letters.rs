@@ -34,6 +34,10 @@ impl Letters {
         Self { queues: (0..core_count).map(|_| Queue::default()).collect(), count_max }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.queues.iter().map(|queue| queue.letters.len()).sum()
+    }
+
     /// A request: refused when the way is blocked.
     pub(super) fn ask(&mut self, to: CoreId, letter: Mail) -> Result<(), Full> {
         match self.queues.get_mut(to.index()) {

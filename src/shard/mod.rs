@@ -47,6 +47,7 @@ mod publishing;
 mod random;
 mod rate;
 mod reading;
+mod remains;
 mod requests;
 pub mod results;
 mod revoking;
@@ -69,6 +70,7 @@ pub use heard::Heard;
 pub use mending::{Finding, Place};
 pub use options::ShardOptions;
 pub use port::{Admission, Input, Output};
+pub use remains::Remains;
 pub use settings::Settings;
 pub use tallies::Tallies;
 

@@ -131,6 +131,10 @@ impl Requests {
         self.waiting.front()?.as_ref().map(|(due, _)| *due)
     }
 
+    pub fn count(&self) -> usize {
+        self.waiting.iter().flatten().count()
+    }
+
     fn trim(&mut self) {
         while let Some(None) = self.waiting.front() {
             self.waiting.pop_front();
