@@ -234,6 +234,10 @@ impl Shard {
         let left = std::mem::take(&mut connecting.left);
         self.connecting.insert(id, connecting);
         for subscribe in subs {
+            // One that cannot be had ends the connection, and the others with it.
+            if !self.connecting.contains_key(&id) {
+                break;
+            }
             let since = left.iter().find(|(name, _)| **name == *subscribe.channel);
             let since = since.and_then(|(_, since)| since.clone());
             self.join_server_side(id, &subscribe, Why::Connect, since);

@@ -115,6 +115,15 @@ fn subscriptions_of_a_token_are_there_before_the_reply() {
 }
 
 #[test]
+fn a_subscription_of_a_token_that_cannot_be_had_ends_the_connection_and_leaves_nothing() {
+    let mut bench = bench();
+    let (_, reply) = connect(&mut bench, r#"{"sub":"u","subs":{"nowhere:a":{},"news":{},"weather":{}}}"#);
+    assert!(reply.starts_with("close 3004"), "{reply}");
+    let remains = bench.shard.remains();
+    assert_eq!((remains.joins, remains.named, bench.shard.stats().channels), (0, 0, 0));
+}
+
+#[test]
 fn a_subscription_token_opens_its_channel_for_its_user_alone() {
     let mut bench = bench();
     let (id, _) = connect(&mut bench, r#"{"sub":"u"}"#);
