@@ -258,6 +258,9 @@ impl Shard {
             };
             self.reply_to(from, request, reply);
         }
+        if is_done && place.is_none() {
+            self.reload(&name);
+        }
         let (Some(place), Some(channel)) = (place, self.hub.find(&name)) else {
             return;
         };
@@ -266,6 +269,22 @@ impl Shard {
         }
         self.stats.publications += 1;
         self.spread(channel, &Bulletin { publication, epoch: Some(place.epoch), delta, exclude });
+    }
+
+    /// What lies on the disk does not follow on what this core knows: the first publication of a stream failed and the
+    /// second one began it. Nothing that this core numbers would fit, so it loads the channel anew, and everybody there
+    /// begins anew with it.
+    fn reload(&mut self, name: &Arc<str>) {
+        let Some(id) = self.hub.find(name) else {
+            return;
+        };
+        if let Some(channel) = self.hub.channel_mut(id) {
+            channel.drop_stream();
+        }
+        self.forfeit(id);
+        if let Some(id) = self.hub.find(name) {
+            self.hub.remove_if_deserted(id);
+        }
     }
 
     fn keep_stored(
