@@ -10,6 +10,7 @@ mod tidy {
     pub mod source;
 }
 
+use std::process::Command;
 use tidy::source::{Source, sources};
 use tidy::{names, rules};
 
@@ -80,6 +81,21 @@ fn files_are_named_by_a_noun() {
 fn the_project_speaks_of_no_machine() {
     let traces = names::traces();
     assert!(traces.is_empty(), "paths of somebody's machine:\n{}", traces.join("\n"));
+}
+
+/// They are run by `scripts/planted`, which is slow, and would rot between its runs.
+#[test]
+fn planted_bugs_still_fit_the_source() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let patches = std::fs::read_dir(format!("{root}/tests/planted")).unwrap();
+    let patches: Vec<_> = patches.map(|entry| entry.unwrap().path()).collect();
+    assert!(patches.len() >= 10, "the planted bugs are gone");
+    for patch in patches {
+        let git = Command::new("git").args(["apply", "--check"]).arg(&patch).current_dir(root).output();
+        let said = git.unwrap_or_else(|error| panic!("git is needed to check patches: {error}"));
+        let wrong = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success(), "{}: plant it anew: {wrong}", patch.display());
+    }
 }
 
 /// A rule that objects to nothing would look like a tidy house.

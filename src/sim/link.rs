@@ -134,6 +134,15 @@ impl Link {
         }
     }
 
+    /// The process is gone, and all its sockets with it.
+    pub fn vanish(&mut self) {
+        if self.server != Server::Gone {
+            self.server = Server::Gone;
+            self.sending = None;
+            self.down.reset();
+        }
+    }
+
     pub fn hand_over(&mut self, received: Vec<u8>) {
         assert!(self.sending.is_none(), "handed over while a send is under way: {:?}", self.conn);
         assert_eq!(self.server, Server::Open, "handed over after its end: {:?}", self.conn);

@@ -10,6 +10,8 @@
 
 pub mod client;
 pub mod dice;
+pub mod disk;
+mod faults;
 pub mod link;
 pub mod message;
 pub mod oracle;

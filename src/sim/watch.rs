@@ -23,6 +23,8 @@ pub enum Opened {
     Gap(Arc<str>),
     /// It hears where a stream stands, and goes on from there.
     Place(Arc<str>),
+    /// It hears from the disk, which may not agree with it.
+    Fate,
     Other,
 }
 
@@ -42,6 +44,8 @@ impl Watch {
             Opened::Place(Arc::clone(channel))
         } else if let Mail::Reply { request: RequestId(request), .. } = letter {
             self.asked.remove(&(core, *request)).map_or(Opened::Other, Opened::Place)
+        } else if let Mail::Fate(_) = letter {
+            Opened::Fate
         } else {
             Opened::Other
         }
@@ -50,7 +54,8 @@ impl Watch {
     /// The core has read it. `before` and `after`: gaps and subscriptions that it counts.
     pub fn judge(&mut self, core: usize, letter: &Opened, before: (u64, u64), after: (u64, u64)) {
         let has_expelled = after.0 > before.0 && after.1 < before.1;
-        let is_shaken = self.shaken.iter().any(|(shaken, _)| *shaken == core);
+        let is_shaken =
+            matches!(letter, Opened::Fate) || self.shaken.iter().any(|(shaken, _)| *shaken == core);
         assert!(!has_expelled || is_shaken, "core {core} has missed nothing and throws out: {letter:?}");
         if let Opened::Place(channel) = letter {
             self.shaken.remove(&(core, Arc::clone(channel)));

@@ -4,6 +4,8 @@
 //! and nothing else has an order. What a core does not get twice, it is given once. Between two steps every shard is drained and has passed its own `check`.
 
 use super::dice::Dice;
+use super::disk::Disk;
+pub use super::faults::Faults;
 use super::link::{Completion, Incoming, Link};
 use super::watch::Watch;
 use crate::hub::owner_of;
@@ -11,7 +13,7 @@ use crate::ids::{ConnId, CoreId};
 use crate::shard::call::{Call, CallId, Outcome};
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
-use crate::shard::{Admission, Input, Output, Shard, ShardOptions};
+use crate::shard::{Admission, Input, Output, Remains, Settings, Shard, ShardOptions};
 use crate::stats::Stats;
 use crate::time::Moment;
 use std::collections::VecDeque;
@@ -27,38 +29,21 @@ pub struct World {
     /// From core `a` to core `b` at `a * cores + b`.
     mail: Vec<VecDeque<Mail>>,
     hash_seed: u64,
+    /// What the wall clock would have shown at the beginning, going by what it shows now.
+    wall_ms: i64,
     watch: Watch,
+    disk: Disk,
     /// Of calls, as cores gave them.
     pub answers: VecDeque<(CallId, Outcome)>,
 }
 
 struct Core {
+    options: ShardOptions,
     shard: Shard,
     /// Letters wait inside for room in another core's mailbox.
     is_blocked: bool,
     is_accepting: bool,
     is_finished: bool,
-}
-
-/// How unkind the world is. The defaults are kind.
-#[derive(Clone, Debug)]
-pub struct Faults {
-    /// Bytes that arrive at once, at most.
-    pub chunk_bytes_max: usize,
-    /// Per cent of completions that a turn overlooks.
-    pub lag: u32,
-    /// Per cent of mailboxes that a turn overlooks.
-    pub mail_lag: u32,
-    /// Per cent of connections on which completions still come in after `Close`.
-    pub late: u32,
-    /// Per cent of publications of a stream that a core gets twice, as from an engine that is not sure of its answer.
-    pub mail_repeat: u32,
-    /// Unread bytes that the network holds for a client.
-    pub pipe_bytes_max: usize,
-    /// Letters that fit a mailbox.
-    pub mail_count_max: usize,
-    /// Time that passes in a step, at most.
-    pub step_nanos_max: usize,
 }
 
 /// A client's end of a connection.
@@ -71,18 +56,11 @@ const START_MS: i64 = 1_800_000_000_000;
 /// Steps without an end are a livelock of ours.
 const SETTLE_STEPS_MAX: u32 = 2_000_000;
 
-impl Default for Faults {
-    fn default() -> Self {
-        Self {
-            chunk_bytes_max: 64 * 1024,
-            lag: 0,
-            mail_lag: 0,
-            late: 0,
-            mail_repeat: 0,
-            pipe_bytes_max: 256 * 1024,
-            mail_count_max: 1024,
-            step_nanos_max: 1000,
-        }
+impl Core {
+    fn new(options: ShardOptions, now: Moment, unix_ms: i64) -> Self {
+        let mut shard = Shard::new(options.clone(), now);
+        shard.tell_time(now, unix_ms);
+        Self { options, shard, is_blocked: false, is_accepting: true, is_finished: false }
     }
 }
 
@@ -91,29 +69,58 @@ impl World {
     pub fn new(seed: u64, core_count: u16, adapt: impl Fn(&mut ShardOptions)) -> Self {
         let mut dice = Dice::new(seed);
         let hash_seed = dice.throw();
-        let cores: Vec<Core> = (0..core_count)
+        let options: Vec<ShardOptions> = (0..core_count)
             .map(|core| {
                 let mut options = ShardOptions::open(CoreId(core), core_count, dice.throw());
                 options.hash_seed = hash_seed;
                 adapt(&mut options);
-                let mut shard = Shard::new(options, Moment::ZERO);
-                shard.tell_time(Moment::ZERO, START_MS);
-                Core { shard, is_blocked: false, is_accepting: true, is_finished: false }
+                options
             })
             .collect();
+        let cores =
+            options.into_iter().map(|options| Core::new(options, Moment::ZERO, START_MS)).collect::<Vec<_>>();
         let mail = (0..cores.len() * cores.len()).map(|_| VecDeque::new()).collect();
-        let (now, faults) = (Moment::ZERO, Faults::default());
-        let (watch, answers) = (Watch::default(), VecDeque::new());
-        Self { now, dice, faults, cores, links: Vec::new(), mail, hash_seed, watch, answers }
+        let (now, faults, wall_ms) = (Moment::ZERO, Faults::default(), START_MS);
+        let (watch, answers, disk) = (Watch::default(), VecDeque::new(), Disk::default());
+        Self { now, dice, faults, wall_ms, cores, links: Vec::new(), mail, hash_seed, watch, disk, answers }
+    }
+
+    /// The process ends and another begins: what is on disk is left, of orders under way nobody knows which.
+    pub fn restart(&mut self, settings: &Arc<Settings>) {
+        for _ in 0..self.dice.between(0, self.disk.waiting()) {
+            self.disk.work(false, self.unix_ms());
+        }
+        self.disk.crash();
+        self.links.iter_mut().for_each(Link::vanish);
+        self.mail.iter_mut().for_each(VecDeque::clear);
+        self.answers.clear();
+        self.watch = Watch::default();
+        self.hash_seed = self.dice.throw();
+        let unix_ms = self.unix_ms().cast_signed();
+        for core in &mut self.cores {
+            let mut options = core.options.clone();
+            (options.seed, options.hash_seed) = (self.dice.throw(), self.hash_seed);
+            options.settings = Arc::clone(settings);
+            *core = Core::new(options, self.now, unix_ms);
+        }
+    }
+
+    /// Somebody sets the wall clock, so much wrong.
+    pub fn set_clock(&mut self, error_ms: i64) {
+        self.wall_ms = START_MS + error_ms;
     }
 
     /// The wall clock.
     pub fn unix_ms(&self) -> u64 {
-        START_MS.cast_unsigned() + self.now.as_millis()
+        self.wall_ms.cast_unsigned() + self.now.as_millis()
     }
 
     pub fn core_count(&self) -> usize {
         self.cores.len()
+    }
+
+    pub fn remains(&self, core: usize) -> Remains {
+        self.cores[core].shard.remains()
     }
 
     pub fn stats(&mut self, core: usize) -> &Stats {
@@ -189,6 +196,10 @@ impl World {
                 link.carry(self.dice.between(1, self.faults.chunk_bytes_max), room);
             }
         }
+        if self.disk.waiting() > 0 && !self.dice.percent(self.faults.disk_lag) {
+            let fails = self.dice.percent(self.faults.disk_failure);
+            self.disk.work(fails, self.unix_ms());
+        }
         let core = self.dice.below(self.cores.len());
         self.turn(core);
         self.now = self.now + Duration::from_nanos(self.dice.below(self.faults.step_nanos_max) as u64);
@@ -227,11 +238,24 @@ impl World {
         let due = |core: &Core| core.shard.deadline().is_some_and(|deadline| deadline <= self.now);
         !self.links.iter().any(|link| link.has_completion() || link.is_carrying(room))
             && self.mail.iter().all(VecDeque::is_empty)
+            && self.disk.is_idle()
             && !self.cores.iter().any(|core| core.is_blocked || due(core))
+    }
+
+    /// Whether anything wakes a core that sleeps: an input, its deadline, or letters that it said it would post.
+    fn is_awake(&self, core: usize) -> bool {
+        let Core { shard, is_blocked, .. } = &self.cores[core];
+        let is_due = shard.deadline().is_some_and(|deadline| deadline <= self.now);
+        *is_blocked || is_due || self.disk.has_fate(core) || !self.sources(core).is_empty()
     }
 
     /// What a driver does in one turn of its loop.
     fn turn(&mut self, core: usize) {
+        if !self.is_awake(core) {
+            return;
+        }
+        let unix_ms = self.unix_ms().cast_signed();
+        self.cores[core].shard.tell_time(self.now, unix_ms);
         let mut sources = self.sources(core);
         self.dice.shuffle(&mut sources);
         for source in sources {
@@ -252,6 +276,11 @@ impl World {
                     }
                 }
             }
+        }
+        while !self.dice.percent(self.faults.disk_lag)
+            && let Some(fate) = self.disk.fate(core)
+        {
+            self.deliver(core, Mail::Fate(fate));
         }
         self.cores[core].shard.advance(self.now);
         self.drain(core);
@@ -304,7 +333,11 @@ impl World {
                 Output::Close { conn } => self.link(core, conn).close(),
                 Output::HandOver { conn, received } => self.link(core, conn).hand_over(received.plain),
                 Output::Memo(Memo::Answered { call, outcome, .. }) => self.answers.push_back((call, outcome)),
-                Output::Memo(Memo::Ask { .. } | Memo::Stream { .. } | Memo::Event(_)) | Output::Order(_) => {}
+                Output::Memo(Memo::Ask { .. } | Memo::Stream { .. } | Memo::Event(_)) => {}
+                Output::Order(order) if self.dice.percent(self.faults.disk_failure) => {
+                    self.disk.refuse(&order);
+                }
+                Output::Order(order) => self.disk.order(order),
                 Output::StopAccepting => self.cores[core].is_accepting = false,
                 Output::Finished => self.cores[core].is_finished = true,
             }

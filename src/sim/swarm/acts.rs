@@ -49,10 +49,12 @@ pub(super) enum Behave {
     Mute,
     Finish,
     Reset,
+    /// Gone without a word: no FIN, no reset, and nobody reads.
+    Forsake,
 }
 
 /// Every act, and the most that a world may weigh it.
-pub(super) const ACTS: [(Act, u32); 20] = [
+pub(super) const ACTS: [(Act, u32); 21] = [
     (Act::Open, 20),
     (Act::Pass, 3),
     (Act::Drain, 1),
@@ -73,6 +75,7 @@ pub(super) const ACTS: [(Act, u32); 20] = [
     (Act::Behave(Behave::Mute), 1),
     (Act::Behave(Behave::Finish), 2),
     (Act::Behave(Behave::Reset), 3),
+    (Act::Behave(Behave::Forsake), 1),
 ];
 
 impl Act {
@@ -184,6 +187,7 @@ impl Swarm {
                 self.world.reset(player.link);
                 player.end(&mut self.ledger);
             }
+            Behave::Forsake => player.end(&mut self.ledger),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Swarm;
 use super::acts::{Behave, Say};
+use crate::shard::Remains;
 use crate::sim::client::{Client, Heard};
 use crate::sim::link::Incoming;
 use crate::sim::player::{Player, name};
@@ -123,6 +124,8 @@ impl Swarm {
         self.pass(LONG);
         self.settle();
         for core in 0..self.world.core_count() {
+            let remains = self.world.remains(core);
+            assert_eq!(remains, Remains::default(), "kept for nobody on core {core}");
             let stats = self.world.stats(core);
             assert_eq!(stats.panics, 0);
             let left = [stats.connections, stats.sessions, stats.subscriptions, stats.channels];

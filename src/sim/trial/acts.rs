@@ -3,12 +3,14 @@
 
 use super::Trial;
 use super::member::{Member, Standing};
-use super::rules::personal;
+use super::rules::{CLOCK_MS_MAX, personal};
+use crate::sim::dice::Dice;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Acts of a life, and how often each comes.
-const ACTS: [(Act, u32); 21] = [
+pub(super) const ACTS: [(Act, u32); 24] = [
     (Act::Connect, 14),
     (Act::Subscribe, 16),
     (Act::Unsubscribe, 5),
@@ -30,10 +32,13 @@ const ACTS: [(Act, u32); 21] = [
     (Act::CallSubscribe, 3),
     (Act::CallUnsubscribe, 2),
     (Act::Revoke, 1),
+    (Act::Forsake, 2),
+    (Act::SetClock, 2),
+    (Act::Restart, 1),
 ];
 
 #[derive(Clone, Copy, Debug)]
-enum Act {
+pub(super) enum Act {
     Connect,
     Subscribe,
     Unsubscribe,
@@ -55,13 +60,32 @@ enum Act {
     CallSubscribe,
     CallUnsubscribe,
     Revoke,
+    /// Gone without a word: the server learns of it when a pong is missing.
+    Forsake,
+    SetClock,
+    Restart,
+}
+
+/// The weights of one world: some acts never happen in it, and one happens very often.
+pub(super) fn weights(dice: &mut Dice) -> [u32; ACTS.len()] {
+    let favourite = dice.below(ACTS.len() * 2);
+    let mut at = 0;
+    ACTS.map(|(act, most)| {
+        let most = if at == favourite { most * 3 } else { most };
+        at += 1;
+        let is_vital = matches!(act, Act::Connect | Act::Subscribe | Act::Flush | Act::Read | Act::Pass);
+        match (is_vital, dice.percent(75)) {
+            (true, _) => most,
+            (false, true) => dice.between(1, most as usize) as u32,
+            (false, false) => 0,
+        }
+    })
 }
 
 impl Trial {
     pub(super) fn act(&mut self) {
         self.tick += 1;
-        let weights = ACTS.map(|(_, weight)| weight);
-        let Some((act, _)) = self.dice.weighted(&weights).and_then(|at| ACTS.get(at)) else { return };
+        let Some((act, _)) = self.dice.weighted(&self.weights).and_then(|at| ACTS.get(at)) else { return };
         let at = self.dice.below(self.members.len());
         let channel = self.dice.below(self.rules.channel_count);
         self.members[at].desk.now_s = self.world.unix_ms() / 1000;
@@ -98,6 +122,9 @@ impl Trial {
             Act::CallSubscribe => self.call_subscribe(at, channel),
             Act::CallUnsubscribe => self.call_unsubscribe(at, channel),
             Act::Revoke => self.revoke(at),
+            Act::Forsake => self.members[at].disconnected(),
+            Act::SetClock => self.set_clock(),
+            Act::Restart => self.restart(),
         }
         if !matches!(act, Act::Pass) && (matches!(act, Act::Flush) || self.dice.percent(60)) {
             self.flush(at);
@@ -151,6 +178,25 @@ impl Trial {
             let pad = self.dice.below(self.pad_max);
             let number = self.truth.write(channel, Some(at), None, pad, (self.tick, self.world.now));
             self.members[at].publish(number, &self.truth);
+        }
+    }
+
+    fn set_clock(&mut self) {
+        if self.rules.moves_clock {
+            self.latest_ms = self.latest_ms.max(self.world.unix_ms());
+            let error_ms = self.dice.below(CLOCK_MS_MAX * 2).cast_signed() - CLOCK_MS_MAX.cast_signed();
+            self.world.set_clock(error_ms as i64);
+            self.latest_ms = self.latest_ms.max(self.world.unix_ms());
+        }
+    }
+
+    /// The process ends in the middle of everything, and everybody notices at once.
+    fn restart(&mut self) {
+        self.world.restart(&Arc::new(self.settings.clone()));
+        self.members.iter_mut().for_each(Member::disconnected);
+        self.calls.clear();
+        if !self.rules.is_durable {
+            self.repeatable.clear();
         }
     }
 

@@ -128,7 +128,8 @@ impl Trial {
                 Change::BlockUser { user, until: 0 }
             }
             1 => {
-                self.revoked.before.insert(at, now_s + 1);
+                let before = self.revoked.before.entry(at).or_default();
+                *before = (*before).max(now_s + 1);
                 Change::RevokeUser { user, channel: None, before: now_s + 1, until: 0 }
             }
             kind => {
@@ -189,6 +190,9 @@ impl Trial {
                     let texts = people.iter().map(|person| person.client.text());
                     clients.extend(texts.map(|text| String::from_utf8_lossy(&text).into_owned()));
                     self.counted(channel, cores - 1, clients);
+                }
+                (Some(Asked::History { .. }), Outcome::Failed(_)) => {
+                    assert!(self.is_failing && !self.is_at_rest, "no history");
                 }
                 (Some(Asked::Nothing), Outcome::Done { .. })
                 | (Some(Asked::Publish { .. }), Outcome::Failed(_)) => {}

@@ -54,8 +54,13 @@ struct Trial {
     repeatable: Vec<(usize, Moment)>,
     next_call: u64,
     tick: Tick,
+    weights: [u32; acts::ACTS.len()],
     pad_max: usize,
     is_lossy: bool,
+    /// Orders to the disk may fail.
+    is_failing: bool,
+    /// The latest that the wall clock has ever shown.
+    latest_ms: u64,
     has_small_outboxes: bool,
     /// Nothing is under way: whoever does not stand at the top has lost something.
     is_at_rest: bool,
@@ -103,7 +108,11 @@ impl Trial {
         world.faults.mail_repeat = [0, 30][dice.below(2)];
         world.faults.pipe_bytes_max = [2000, 256 * 1024][dice.below(2)];
         world.faults.mail_count_max = if is_lossy { dice.between(1, 3) } else { 4096 };
-        let now_s = world.unix_ms() / 1000;
+        let is_failing = rules.is_durable && dice.percent(50);
+        world.faults.disk_lag = [0, 50, 90][dice.below(3)];
+        world.faults.disk_failure = if is_failing { dice.between(1, 20) as u32 } else { 0 };
+        let weights = acts::weights(&mut dice);
+        let (latest_ms, now_s) = (world.unix_ms(), world.unix_ms() / 1000);
         let desk = |dice: &mut Dice| Desk {
             dice: Dice::new(dice.throw()),
             issuer: Rc::clone(&issuer),
@@ -115,7 +124,7 @@ impl Trial {
         let members = (0..dice.between(2, 6)).map(|number| Member::new(number, desk(&mut dice))).collect();
         Self {
             world,
-            truth: Truth::new(rules.keep),
+            truth: Truth::new(rules.keep, rules.is_durable),
             rules,
             settings,
             revoked: Revoked::default(),
@@ -125,6 +134,9 @@ impl Trial {
             repeatable: Vec::new(),
             next_call: 0,
             tick: 0,
+            weights,
+            is_failing,
+            latest_ms,
             pad_max: [1, 40][dice.below(2)],
             is_lossy,
             has_small_outboxes,
@@ -170,14 +182,16 @@ impl Trial {
         let Some(link) = self.members[at].link.filter(|_| self.members[at].is_reading) else { return };
         let incoming = self.world.read(link);
         let unix_ms = self.world.unix_ms();
+        self.latest_ms = self.latest_ms.max(unix_ms);
         let mut hearing = Hearing {
             truth: &mut self.truth,
             codes: &mut self.codes,
             revoked: &self.revoked,
             tick: self.tick,
             now: self.world.now,
-            unix_ms,
+            unix_ms: self.latest_ms,
             is_lossy: self.is_lossy,
+            is_failing: self.is_failing,
         };
         self.members[at].desk.now_s = unix_ms / 1000;
         self.members[at].receive(incoming, &mut hearing);

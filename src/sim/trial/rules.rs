@@ -20,6 +20,10 @@ pub struct Rules {
     pub has_tokens: bool,
     /// Channels are opened by subscription tokens alone.
     pub is_guarded: bool,
+    /// History lies on a disk, and outlives the process.
+    pub is_durable: bool,
+    /// Somebody sets the wall clock now and then.
+    pub moves_clock: bool,
     /// Every user is subscribed to a channel of its own.
     pub has_personal: bool,
     pub channel_count: usize,
@@ -38,6 +42,9 @@ pub enum Mode {
     Positioned,
 }
 
+/// How wrong the wall clock may be, in either direction.
+pub const CLOCK_MS_MAX: usize = 60_000;
+
 /// How long the position of a quiet channel is kept.
 pub const META_TTL: Duration = Duration::from_mins(30);
 
@@ -54,6 +61,7 @@ impl Rules {
             _ => Mode::Stream,
         };
         let has_tokens = dice.percent(50);
+        let is_durable = dice.percent(25);
         Self {
             mode,
             keep,
@@ -61,6 +69,9 @@ impl Rules {
             delta_publish: dice.percent(70),
             has_tokens,
             is_guarded: has_tokens && dice.percent(40),
+            is_durable,
+            // What is on disk ages by the wall clock, which the model would have to follow.
+            moves_clock: !is_durable && dice.percent(25),
             has_personal: dice.percent(30),
             channel_count: dice.between(1, 3),
         }
@@ -73,6 +84,7 @@ impl Rules {
             history_size: self.keep.size as u32,
             history_ttl: self.keep.ttl,
             history_meta_ttl: META_TTL,
+            durable: self.is_durable,
             force_recovery: self.mode.recovers(),
             force_recovery_mode: if self.mode == Mode::Cache {
                 RecoveryMode::Cache

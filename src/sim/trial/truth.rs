@@ -18,6 +18,9 @@ pub struct Truth {
     by_place: BTreeMap<Place, usize>,
     skips: Vec<Skip>,
     keep: Keep,
+    /// Streams outlive the process, so each channel has one.
+    is_durable: bool,
+    epochs: BTreeMap<usize, String>,
 }
 
 /// What channels of this world remember.
@@ -75,8 +78,8 @@ impl Reason {
 }
 
 impl Truth {
-    pub fn new(keep: Keep) -> Self {
-        Self { keep, ..Self::default() }
+    pub fn new(keep: Keep, is_durable: bool) -> Self {
+        Self { keep, is_durable, ..Self::default() }
     }
 
     pub fn write(
@@ -118,9 +121,18 @@ impl Truth {
     pub fn stands(&mut self, number: usize, place: &Place) {
         assert_eq!(self.written[number].channel, place.channel, "{number} in a channel that it is not of");
         let known = self.places.entry(number).or_insert_with(|| place.clone());
-        assert_eq!(known, place, "publication {number} stands in two places");
+        assert_eq!(&*known, place, "publication {number} stands in two places");
+        self.judge_epoch(place.channel, &place.epoch);
+        self.epochs.insert(place.channel, place.epoch.clone());
         let there = *self.by_place.entry(place.clone()).or_insert(number);
         assert_eq!(there, number, "two publications at {place:?}");
+    }
+
+    /// The channel has a stream of this epoch. Before anything was published a restart may still give it another.
+    pub fn judge_epoch(&mut self, channel: usize, epoch: &str) {
+        if let Some(known) = self.epochs.get(&channel) {
+            assert!(!self.is_durable || known == epoch, "channel {channel} was {known} and is {epoch}");
+        }
     }
 
     pub fn place(&self, number: usize) -> Option<&Place> {
@@ -156,6 +168,13 @@ impl Truth {
         let latest = self.by_place.get(top).map(|number| &self.written[*number]);
         let is_kept = latest.is_some_and(|latest| latest.at + self.keep.ttl > time);
         assert!(!is_kept, "the latest publication is kept and was not given: {top:?}");
+    }
+
+    /// The stream of a channel at rest: nothing that was told of stands beyond its end.
+    pub fn judge_top(&self, channel: usize, epoch: &str, top: u64) {
+        let places = self.by_place.keys().filter(|place| place.channel == channel && place.epoch == epoch);
+        let last = places.map(|place| place.offset).max().unwrap_or_default();
+        assert!(last <= top, "channel {channel} stands at {top}, and {last} was told of");
     }
 
     /// At the end, when most places are known.

@@ -4,6 +4,7 @@ use super::calls::Asked;
 use super::rules::{META_TTL, name};
 use super::truth::Reason;
 use super::{Member, Trial};
+use crate::shard::Remains;
 use crate::shard::call::Call;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ impl Trial {
         let faults = &mut self.world.faults;
         (faults.lag, faults.mail_lag, faults.mail_count_max, faults.chunk_bytes_max) =
             (0, 0, 4096, 64 * 1024);
+        (faults.disk_lag, faults.disk_failure) = (0, 0);
         self.unblock_everybody();
         self.members.iter_mut().for_each(|member| member.desk.is_honest = true);
         for _ in 0..ROUNDS_MAX {
@@ -31,8 +33,8 @@ impl Trial {
             self.settle();
             self.pass(LONG);
             self.settle();
-            self.judge_rights();
         }
+        self.judge_rights();
         // What everybody shall get, to see that nobody waits for anything.
         for channel in self.channels() {
             let number = self.truth.write(channel, None, Some("a"), 1, (self.tick, self.world.now));
@@ -56,11 +58,15 @@ impl Trial {
 
     pub(super) fn judge(&mut self) {
         self.is_at_rest = true;
+        for core in 0..self.world.core_count() {
+            let remains = self.world.remains(core).under_way();
+            assert_eq!(remains, Remains::default(), "still under way on core {core}");
+        }
         assert!(self.calls.is_empty(), "calls without an answer: {:?}", self.calls);
         self.members.iter().for_each(Member::judge);
         for channel in self.channels() {
             self.call_history(channel);
-            self.hear_answers();
+            self.settle();
             self.judge_others(channel);
             let cores = self.world.core_count();
             for core in 0..cores {
@@ -88,6 +94,7 @@ impl Trial {
         if !self.is_at_rest {
             return;
         }
+        self.truth.judge_top(channel, epoch, top);
         for member in &self.members {
             let Some(place) = member.place(channel) else { continue };
             assert_eq!(place.epoch, epoch, "member {} in channel {channel}", member.number);
@@ -158,6 +165,8 @@ impl Trial {
         self.pass(META_TTL * 2);
         self.settle();
         for core in 0..self.world.core_count() {
+            let remains = self.world.remains(core);
+            assert_eq!(remains, Remains::default(), "kept for nobody on core {core}");
             let stats = self.world.stats(core);
             let left = [stats.connections, stats.sessions, stats.subscriptions, stats.channels];
             assert_eq!(left, [0; 4], "connections, sessions, subscriptions and channels left on core {core}");

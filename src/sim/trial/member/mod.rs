@@ -94,7 +94,10 @@ pub struct Hearing<'a> {
     pub revoked: &'a Revoked,
     pub tick: Tick,
     pub now: Moment,
+    /// The latest that the wall clock has shown so far.
     pub unix_ms: u64,
+    /// Orders to the disk may fail.
+    pub is_failing: bool,
     /// News of who comes and goes may be lost: mailboxes are small.
     pub is_lossy: bool,
 }
@@ -136,6 +139,10 @@ impl Member {
             fields["token"] = token.text.as_str().into();
             expected.extend(subs);
             self.allowed.extend((token.form == Form::Forged).then_some(3500));
+            if token.is_usable() {
+                // It may be over before the member is in.
+                self.lease = Lease::of([End { command: 0, expire_at: token.expire_at, has_grace: true }]);
+            }
             self.pass = Some(token);
         }
         let since = self.remembered();

@@ -50,8 +50,8 @@ impl Member {
         let Some(standing) = self.standings.get_mut(&channel) else { return };
         let is_due = match code {
             2000 => true,
-            // Only lost mail leaves a gap.
-            2500 => hearing.is_lossy && !standing.is_server,
+            // Only lost mail leaves a gap, and a disk that does not agree with its core.
+            2500 => (hearing.is_lossy || hearing.is_failing) && !standing.is_server,
             2501 => standing.lease.may_be_over(hearing.unix_ms) && !standing.is_server,
             _ => false,
         };

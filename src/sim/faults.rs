@@ -1,0 +1,43 @@
+//! What a simulated world does to those who live in it. The defaults are kind.
+//! Invariant: nothing here breaks what the driver promises to a shard (`shard::port`).
+
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// Bytes that arrive at once, at most.
+    pub chunk_bytes_max: usize,
+    /// Per cent of completions that a turn overlooks.
+    pub lag: u32,
+    /// Per cent of mailboxes that a turn overlooks.
+    pub mail_lag: u32,
+    /// Per cent of connections on which completions still come in after `Close`.
+    pub late: u32,
+    /// Per cent of publications of a stream that a core gets twice, as from an engine that is not sure of its answer.
+    pub mail_repeat: u32,
+    /// Unread bytes that the network holds for a client.
+    pub pipe_bytes_max: usize,
+    /// Letters that fit a mailbox.
+    pub mail_count_max: usize,
+    /// Per cent of steps in which the disk does nothing, and of turns in which a core does not hear of it.
+    pub disk_lag: u32,
+    /// Per cent of orders that the disk fails, and of those that it does not take at all.
+    pub disk_failure: u32,
+    /// Time that passes in a step, at most.
+    pub step_nanos_max: usize,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            chunk_bytes_max: 64 * 1024,
+            lag: 0,
+            mail_lag: 0,
+            late: 0,
+            mail_repeat: 0,
+            pipe_bytes_max: 256 * 1024,
+            mail_count_max: 1024,
+            disk_lag: 0,
+            disk_failure: 0,
+            step_nanos_max: 1000,
+        }
+    }
+}
