@@ -378,6 +378,9 @@ async fn requests_under_way_are_bounded_and_beyond_the_queue_the_fallback_answer
     let asked: Vec<RequestId> = (0..6).map(|_| asker.ask(rpc("1"))).collect();
     let (first, answer) = asker.answer().await;
     assert!(first == asked[5] && matches!(answer, Answer::Failed), "the sixth has no room");
+    while now.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
     gate.add_permits(5);
     for _ in 0..5 {
         assert!(matches!(asker.answer().await.1, Answer::Rpc { .. }));
