@@ -4,9 +4,11 @@ use super::backend::{Answer, Backend};
 use super::support::client::{Client, upgrade_head};
 use super::support::server::Server;
 use super::support::session::{PATH, Session};
-use super::support::wait::wait_until;
+use super::support::wait::{PATIENCE, wait_until};
 use super::{CLIENTS, call, rpc_at};
 use serde_json::json;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 #[test]
 fn a_back_end_moves_with_a_reload_and_nobody_reconnects() {
@@ -22,6 +24,27 @@ fn a_back_end_moves_with_a_reload_and_nobody_reconnects() {
     let asked = one.asked().len();
     assert_eq!(call(&mut session, "who"), Ok(json!("other")));
     assert_eq!(one.asked().len(), asked, "the old one is left alone");
+    drop(session);
+    server.settled();
+}
+
+#[test]
+fn a_reload_by_the_api_moves_a_back_end_as_well() {
+    let (one, other) = (Backend::saying("one"), Backend::saying("other"));
+    let api = |address| format!("{}[http_api]\nkey = \"k\"\n", rpc_at(address));
+    let server = Server::start(&api(one.address));
+    let mut session = Session::start(&server);
+    assert_eq!(call(&mut session, "who"), Ok(json!("one")));
+    server.rewrite(&api(other.address));
+    let head = "POST /api/reload HTTP/1.1\r\nHost: a\r\nX-API-Key: k\r\nContent-Length: 2\r\n\r\n{}";
+    let mut caller = TcpStream::connect(server.internal).unwrap();
+    caller.set_read_timeout(Some(PATIENCE)).unwrap();
+    caller.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 4096];
+    let length = caller.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("rpc.proxy.endpoint"), "{answer}");
+    wait_until("the other one is asked", || call(&mut session, "who") == Ok(json!("other")));
     drop(session);
     server.settled();
 }
