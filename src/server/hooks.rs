@@ -17,6 +17,7 @@ pub(super) fn hook_options(config: &Config) -> HookOptions {
         subscribe: there(&hooks.subscribe),
         publish: there(&hooks.publish),
         sub_refresh: there(&hooks.sub_refresh),
+        cache_empty: there(&hooks.cache_empty),
         rpc: there(&hooks.rpc),
         named: named.collect(),
         events: there(&hooks.events).filter(|_| hooks.events_enabled).map(|backend| EventOptions {

@@ -50,6 +50,11 @@ pub enum Ask {
         method: Box<str>,
         data: Box<[u8]>,
     },
+    /// The cache of a channel is empty, and somebody wants what is in it. Asked for all who wait at once.
+    CacheEmpty {
+        hook: Box<str>,
+        channel: Arc<str>,
+    },
     /// A token names a key that is not in the set: fetch the set again, if that was not done just now. Answered with
     /// `Keys` after new settings have been mailed, or when there is nothing new.
     Keys {
@@ -84,7 +89,7 @@ pub struct Connect {
     pub channels: Vec<Box<str>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     Connect(Box<Credentials>),
     Refresh(Refreshed),
@@ -93,6 +98,10 @@ pub enum Answer {
     Publish(Box<Published>),
     Rpc {
         data: Box<[u8]>,
+    },
+    /// Whether the back end has published to the channel whose cache was empty.
+    Refilled {
+        populated: bool,
     },
     Keys,
     /// The back end refuses with an error of its own.

@@ -35,6 +35,7 @@ impl Shard {
             Kind::Refresh => self.refresh_answered(conn, answer),
             Kind::SubRefresh { channel } => self.sub_refresh_answered(conn, &channel, answer),
             Kind::Subscribe { channel } => self.subscribe_answered(conn, &channel, answer),
+            Kind::CacheEmpty { channel } => self.refilled(conn, &channel, answer),
             Kind::Rpc => self.rpc_answered(conn, command, answer),
             Kind::Keys
             | Kind::PublishHook { .. }
@@ -110,6 +111,9 @@ impl Shard {
             (Kind::Connect, Asker::Client { conn, .. }) => self.connect_answered(conn, Answer::Failed),
             (Kind::Subscribe { channel }, Asker::Client { conn, .. }) => {
                 self.subscribe_answered(conn, &channel, Answer::Failed);
+            }
+            (Kind::CacheEmpty { channel }, Asker::Client { conn, .. }) => {
+                self.refilled(conn, &channel, Answer::Failed);
             }
             (
                 Kind::Keys

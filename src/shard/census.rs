@@ -106,6 +106,7 @@ impl Shard {
             | Kind::Refresh
             | Kind::SubRefresh { .. }
             | Kind::Subscribe { .. }
+            | Kind::CacheEmpty { .. }
             | Kind::PublishHook { .. }
             | Kind::Rpc => return,
         };
@@ -150,6 +151,7 @@ impl Shard {
             | Kind::Refresh
             | Kind::SubRefresh { .. }
             | Kind::Subscribe { .. }
+            | Kind::CacheEmpty { .. }
             | Kind::PublishHook { .. }
             | Kind::Rpc => {}
         }

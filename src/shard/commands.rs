@@ -196,6 +196,7 @@ impl Shard {
             | Answer::Subscribe(_)
             | Answer::Publish(_)
             | Answer::Rpc { .. }
+            | Answer::Refilled { .. }
             | Answer::Keys
             | Answer::Failed => self.reject(id, command, Reject::Internal),
         }

@@ -165,6 +165,7 @@ impl Shard {
             | Answer::Subscribe(_)
             | Answer::Publish(_)
             | Answer::Rpc { .. }
+            | Answer::Refilled { .. }
             | Answer::Failed => Err(Reject::Internal.into()),
         };
         if let Err(Refused::Disconnect(why)) = self.connect_decided(id, connecting, outcome) {
@@ -273,6 +274,7 @@ impl Shard {
             stage: JoinStage::Hook,
             wish,
             token: Box::default(),
+            was_refilled: false,
             deferred: Vec::new(),
         });
         self.join(id, join);

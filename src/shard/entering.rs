@@ -82,6 +82,9 @@ impl Shard {
             return self.joins.add(conn, join);
         };
         match reply {
+            Word::Recovered { publications: None, .. } if self.may_refill(conn, channel, &join) => {
+                self.ask_refill(conn, channel, join);
+            }
             Word::Recovered { place, publications } => {
                 self.admit_member(conn, channel, join, Found { place: Some(place), publications });
             }
@@ -349,7 +352,7 @@ impl super::joining::Wish {
         }
     }
 
-    fn source(&self, policy: &Policy) -> Source {
+    pub(super) fn source(&self, policy: &Policy) -> Source {
         let cached = policy.recovery_mode() == RecoveryMode::Cache;
         if !self.recoverable {
             return Source::Nothing;

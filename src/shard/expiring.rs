@@ -198,6 +198,7 @@ impl Shard {
             | Answer::Subscribe(_)
             | Answer::Publish(_)
             | Answer::Rpc { .. }
+            | Answer::Refilled { .. }
             | Answer::Keys
             | Answer::Error { .. }
             | Answer::Failed => {}
@@ -226,6 +227,7 @@ impl Shard {
             | Answer::Subscribe(_)
             | Answer::Publish(_)
             | Answer::Rpc { .. }
+            | Answer::Refilled { .. }
             | Answer::Keys
             | Answer::Error { .. }
             | Answer::Failed => {

@@ -273,6 +273,7 @@ pub(super) fn channel_of(kind: &Kind) -> Option<Arc<str>> {
         | Kind::Refresh
         | Kind::SubRefresh { .. }
         | Kind::Subscribe { .. }
+        | Kind::CacheEmpty { .. }
         | Kind::PublishHook { .. }
         | Kind::Rpc => None,
     }

@@ -25,6 +25,8 @@ pub(super) struct Join {
     pub wish: Wish,
     /// Waits for its key.
     pub token: Box<str>,
+    /// A back end was asked for what the empty cache of the channel should have; nobody asks twice.
+    pub was_refilled: bool,
     /// Commands on this channel that wait for the outcome.
     pub deferred: Vec<Deferred>,
 }
@@ -42,7 +44,7 @@ pub(super) enum Why {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// A back end is asked whether it may.
+    /// A back end is asked whether it may, or for something to find in the channel.
     Hook,
     /// The channel's owner is asked for the link.
     Link(ChannelId),

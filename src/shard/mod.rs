@@ -47,6 +47,7 @@ mod publishing;
 mod random;
 mod rate;
 mod reading;
+mod refilling;
 mod remains;
 mod requests;
 pub mod results;

@@ -58,6 +58,9 @@ pub enum Kind {
     Subscribe {
         channel: Arc<str>,
     },
+    CacheEmpty {
+        channel: Arc<str>,
+    },
     PublishHook {
         channel: Arc<str>,
         publish: Box<super::call::Publish>,
@@ -72,6 +75,7 @@ impl Kind {
             Self::Link { .. }
             | Self::Recover { .. }
             | Self::Position { .. }
+            | Self::CacheEmpty { .. }
             | Self::Connect
             | Self::Refresh => 0,
             Self::Publish | Self::Cursor | Self::SubRefresh { .. } | Self::Subscribe { .. } => 1,

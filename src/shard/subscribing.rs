@@ -47,6 +47,7 @@ impl Shard {
             stage: Stage::Hook,
             wish,
             token: Box::default(),
+            was_refilled: false,
             deferred: Vec::new(),
         });
         match verdict {

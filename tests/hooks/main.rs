@@ -14,6 +14,7 @@ mod support;
 mod backend;
 mod breaker;
 mod order;
+mod refill;
 mod reload;
 mod slowness;
 

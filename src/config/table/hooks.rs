@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::config::list::{ListOf, Named};
 use crate::config::option::{Entry, MINUTE_MS, OFF, SECOND_MS, anything, choice, count, duration, names};
 use crate::config::option::{secret, switch, text};
+use crate::config::table::transforms::{Transform, parse_transforms, transforms};
 use crate::limits;
 use crate::shard::settings;
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ pub struct Hooks {
     pub subscribe: Backend,
     pub publish: Backend,
     pub sub_refresh: Backend,
+    pub cache_empty: Backend,
     pub rpc: Backend,
     pub rpc_without_namespace: RpcRule,
     pub rpc_namespaces: Vec<Named<RpcRule>>,
@@ -200,6 +202,7 @@ pub const REFRESH: &[Entry] = backend!(["client.proxy.refresh."] [.hooks.refresh
 pub const SUBSCRIBE: &[Entry] = backend!(["channel.proxy.subscribe."] [.hooks.subscribe]);
 pub const PUBLISH: &[Entry] = backend!(["channel.proxy.publish."] [.hooks.publish]);
 pub const SUB_REFRESH: &[Entry] = backend!(["channel.proxy.sub_refresh."] [.hooks.sub_refresh]);
+pub const CACHE_EMPTY: &[Entry] = backend!(["channel.proxy.cache_empty."] [.hooks.cache_empty]);
 pub const RPC: &[Entry] = backend!(["rpc.proxy."] [.hooks.rpc]);
 pub const EVENTS: &[Entry] = backend!(["events.proxy."] [.hooks.events]);
 const PROXY: &[Entry<Backend>] = backend!([] []);
@@ -306,22 +309,6 @@ pub const RPC_NAMESPACES: ListOf<RpcRule> = ListOf {
     doc: "Procedures called NAME:REST. What no namespace sends to a back end is not there: error 104.",
 };
 
-/// A status and what it means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transform {
-    pub status: u16,
-    pub code: u32,
-    pub text: String,
-    pub to: TransformTo,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransformTo {
-    Error,
-    Temporary,
-    Disconnect,
-}
-
 impl Backend {
     pub fn is_there(&self) -> bool {
         !self.endpoint.is_empty()
@@ -346,6 +333,7 @@ impl Hooks {
             ("channel.proxy.subscribe".to_owned(), &self.subscribe),
             ("channel.proxy.publish".to_owned(), &self.publish),
             ("channel.proxy.sub_refresh".to_owned(), &self.sub_refresh),
+            ("channel.proxy.cache_empty".to_owned(), &self.cache_empty),
             ("rpc.proxy".to_owned(), &self.rpc),
             ("events.proxy".to_owned(), &self.events),
         ];
@@ -359,11 +347,12 @@ impl Hooks {
             ("subscribe_proxy", "default") => Some(&self.subscribe),
             ("publish_proxy", "default") => Some(&self.publish),
             ("sub_refresh_proxy", "default") => Some(&self.sub_refresh),
+            ("cache_empty_proxy", "default") => Some(&self.cache_empty),
             ("rpc_proxy", "default") => Some(&self.rpc),
             ("state_proxy", "default") => {
                 (self.events_enabled && self.events_of.contains(&"channel_state")).then_some(&self.events)
             }
-            ("state_proxy" | "cache_empty_proxy", _) => None,
+            ("state_proxy", _) => None,
             (_, name) => self.proxies.iter().find(|named| named.name == name).map(|named| &named.options),
         };
         found.filter(|backend| backend.is_there())
@@ -458,38 +447,6 @@ fn header_pairs(text: &str) -> Option<Vec<(String, String)>> {
                 && !value.is_empty()
                 && value.bytes().all(|b| (b' '..=b'~').contains(&b));
             is_legal.then(|| (name.to_owned(), value.to_owned()))
-        })
-        .collect()
-}
-
-fn transforms(text: &str) -> Result<(), String> {
-    parse_transforms(text).map(|_| ()).ok_or_else(|| {
-        "statuses with their meaning, such as \"403 error 403 forbidden; 401 disconnect 4401 log in\"; codes of \
-         errors are above 0, those of disconnects from 3000 to 4999"
-            .to_owned()
-    })
-}
-
-fn parse_transforms(text: &str) -> Option<Vec<Transform>> {
-    let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-    parts
-        .map(|part| {
-            let mut words = part.splitn(4, ' ');
-            let status: u16 = words.next()?.parse().ok().filter(|status| (100..=599).contains(status))?;
-            let to = match words.next()? {
-                "error" => TransformTo::Error,
-                "temporary" => TransformTo::Temporary,
-                "disconnect" => TransformTo::Disconnect,
-                _ => return None,
-            };
-            let code: u32 = words.next()?.parse().ok()?;
-            let is_legal = match to {
-                TransformTo::Error | TransformTo::Temporary => code > 0,
-                TransformTo::Disconnect => (3000..=4999).contains(&code),
-            };
-            let text = words.next().unwrap_or_default().trim().to_owned();
-            let fits = text.len() <= limits::CLOSE_REASON_BYTES_MAX;
-            (is_legal && fits && status != 200).then_some(Transform { status, code, text, to })
         })
         .collect()
 }

@@ -13,6 +13,7 @@ pub mod server;
 pub mod store;
 pub mod tls;
 pub mod tokens;
+pub mod transforms;
 pub mod transports;
 pub mod websocket;
 
@@ -41,6 +42,7 @@ const TOPICS: &[&[Entry]] = &[
     hooks::SUBSCRIBE,
     hooks::PUBLISH,
     hooks::SUB_REFRESH,
+    hooks::CACHE_EMPTY,
     hooks::RPC,
     hooks::EVENTS,
     server::SHUTDOWN,

@@ -25,6 +25,7 @@ fn allow(topic: Topic) -> Answer {
         Topic::Publish => Answer::Publish(Box::<Published>::default()),
         // A procedure that nobody ran has no result.
         Topic::Rpc => Answer::Failed,
+        Topic::CacheEmpty => Answer::Refilled { populated: false },
     }
 }
 
@@ -33,11 +34,13 @@ fn deny(topic: Topic) -> Answer {
     match topic {
         Topic::Refresh => Answer::Refresh(over()),
         Topic::SubRefresh => Answer::SubRefresh(over()),
-        Topic::Connect | Topic::Subscribe | Topic::Publish | Topic::Rpc => Answer::Error {
-            code: PERMISSION_DENIED,
-            message: Box::from("permission denied"),
-            temporary: false,
-        },
+        Topic::Connect | Topic::Subscribe | Topic::Publish | Topic::Rpc | Topic::CacheEmpty => {
+            Answer::Error {
+                code: PERMISSION_DENIED,
+                message: Box::from("permission denied"),
+                temporary: false,
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod backend;
 mod breaker;
+mod circle;
 mod events;
 mod fallback;
 mod figures;
@@ -24,6 +25,7 @@ use super::cores::Cores;
 use super::live::Live;
 use super::unwinding::{caught, caught_now};
 use crate::shard::ask::{Answer, Ask, AskId, Event};
+use circle::Circle;
 use events::Teller;
 use figures::{EventFigures, HookFigures};
 use question::Topic;
@@ -38,6 +40,7 @@ pub(super) struct Hooks {
     /// What is configured; a reload changes it.
     wanted: watch::Receiver<HookOptions>,
     roster: Live<Roster>,
+    circle: Circle,
     event_figures: Arc<EventFigures>,
 }
 
@@ -46,7 +49,14 @@ impl Hooks {
         let mut wanted = plan.follow();
         let options = wanted.borrow_and_update().clone();
         let roster = Live::new(Roster::default().succeeded_by(options, client));
-        Self { cores, client: client.clone(), wanted, roster, event_figures: Arc::default() }
+        Self {
+            cores,
+            client: client.clone(),
+            wanted,
+            roster,
+            circle: Circle::default(),
+            event_figures: Arc::default(),
+        }
     }
 
     pub(super) fn figures(&self) -> HookFigures {
@@ -96,17 +106,24 @@ impl Hooks {
         let Some(backend) = roster.find(&desk) else {
             return self.cores.answer(id, Answer::Failed);
         };
+        let Some(asked) = self.circle.join(&ask, &desk, id) else {
+            return;
+        };
         let Some(room) = backend.enter() else {
             return self.cores.answer(id, fallback::fallback(backend.options.fallback, topic));
         };
         let (backend, cores) = (Arc::clone(backend), Arc::clone(&self.cores));
         tokio::spawn(async move {
             let body = question::body(&ask, &backend.options);
-            let headers = question::who(&ask).map(|(_, who)| Arc::clone(&who.headers)).unwrap_or_default();
+            let headers = question::who(&ask).map(|who| Arc::clone(&who.headers)).unwrap_or_default();
             drop(ask);
             let judge = |response: &_| reply::judge(topic, &backend.options, response);
             let answer = caught(backend.ask(room, &headers, body, judge)).await.unwrap_or_default();
-            cores.answer(id, answer.unwrap_or_else(|| fallback::fallback(backend.options.fallback, topic)));
+            let answer = answer.unwrap_or_else(|| fallback::fallback(backend.options.fallback, topic));
+            for other in asked.others() {
+                cores.answer(other, answer.clone());
+            }
+            cores.answer(id, answer);
         });
     }
 }
@@ -118,6 +135,7 @@ impl Topic {
             Self::Refresh => "refresh",
             Self::Subscribe => "subscribe",
             Self::SubRefresh => "sub_refresh",
+            Self::CacheEmpty => "cache_empty",
             Self::Publish => "publish",
             Self::Rpc => "rpc",
         }
@@ -126,12 +144,13 @@ impl Topic {
 
 /// Who is asked; none: that is no question for a back end.
 fn desk(ask: &Ask) -> Option<(Topic, Desk)> {
-    let (topic, _) = question::who(ask)?;
+    let topic = question::topic(ask)?;
     let hook = match ask {
         Ask::Connect { .. } | Ask::Refresh { .. } | Ask::Keys { .. } => DEFAULT,
         Ask::Subscribe { hook, .. }
         | Ask::SubRefresh { hook, .. }
         | Ask::Publish { hook, .. }
+        | Ask::CacheEmpty { hook, .. }
         | Ask::Rpc { hook, .. } => hook,
     };
     let is_default = hook.is_empty() || hook == DEFAULT;

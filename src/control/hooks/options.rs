@@ -11,6 +11,7 @@ pub struct HookOptions {
     pub subscribe: Option<BackendOptions>,
     pub publish: Option<BackendOptions>,
     pub sub_refresh: Option<BackendOptions>,
+    pub cache_empty: Option<BackendOptions>,
     pub rpc: Option<BackendOptions>,
     /// By name, for namespaces that choose one.
     pub named: Vec<(Box<str>, BackendOptions)>,

@@ -19,13 +19,18 @@ pub(super) enum Topic {
     SubRefresh,
     Publish,
     Rpc,
+    CacheEmpty,
 }
 
 #[derive(Debug, Default, Serialize)]
 struct Form<'a> {
+    #[serde(skip_serializing_if = "String::is_empty")]
     client: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
     transport: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     protocol: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     encoding: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
@@ -49,23 +54,38 @@ struct Form<'a> {
     meta: Option<&'a RawValue>,
 }
 
-/// Who it is about, if it is for a back end at all.
-pub(super) fn who(ask: &Ask) -> Option<(Topic, &Who)> {
+/// None: it is no question for a back end.
+pub(super) fn topic(ask: &Ask) -> Option<Topic> {
     match ask {
-        Ask::Connect { who, .. } => Some((Topic::Connect, who)),
-        Ask::Refresh { who } => Some((Topic::Refresh, who)),
-        Ask::Subscribe { who, .. } => Some((Topic::Subscribe, who)),
-        Ask::SubRefresh { who, .. } => Some((Topic::SubRefresh, who)),
-        Ask::Publish { who, .. } => Some((Topic::Publish, who)),
-        Ask::Rpc { who, .. } => Some((Topic::Rpc, who)),
+        Ask::Connect { .. } => Some(Topic::Connect),
+        Ask::Refresh { .. } => Some(Topic::Refresh),
+        Ask::Subscribe { .. } => Some(Topic::Subscribe),
+        Ask::SubRefresh { .. } => Some(Topic::SubRefresh),
+        Ask::Publish { .. } => Some(Topic::Publish),
+        Ask::Rpc { .. } => Some(Topic::Rpc),
+        Ask::CacheEmpty { .. } => Some(Topic::CacheEmpty),
         Ask::Keys { .. } => None,
+    }
+}
+
+/// Who it is about, if it is about one client.
+pub(super) fn who(ask: &Ask) -> Option<&Who> {
+    match ask {
+        Ask::Connect { who, .. }
+        | Ask::Refresh { who }
+        | Ask::Subscribe { who, .. }
+        | Ask::SubRefresh { who, .. }
+        | Ask::Publish { who, .. }
+        | Ask::Rpc { who, .. } => Some(who),
+        Ask::CacheEmpty { .. } | Ask::Keys { .. } => None,
     }
 }
 
 /// The body of the request.
 pub(super) fn body(ask: &Ask, options: &BackendOptions) -> Bytes {
-    let mut form = Form { encoding: if options.is_binary { "binary" } else { "json" }, ..Form::default() };
-    if let Some((topic, who)) = who(ask) {
+    let mut form = Form::default();
+    if let (Some(topic), Some(who)) = (topic(ask), who(ask)) {
+        form.encoding = if options.is_binary { "binary" } else { "json" };
         form.client = who.client.to_string();
         form.transport = who.transport;
         form.protocol = who.protocol;
@@ -85,7 +105,7 @@ pub(super) fn body(ask: &Ask, options: &BackendOptions) -> Bytes {
             form.token = (!token.is_empty()).then_some(token);
             data
         }
-        Ask::SubRefresh { channel, .. } => {
+        Ask::SubRefresh { channel, .. } | Ask::CacheEmpty { channel, .. } => {
             form.channel = Some(channel);
             b""
         }

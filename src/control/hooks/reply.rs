@@ -41,6 +41,7 @@ fn said(answer: Answer) -> Judged<Answer> {
         | Answer::Subscribe(_)
         | Answer::Publish(_)
         | Answer::Rpc { .. }
+        | Answer::Refilled { .. }
         | Answer::Keys
         | Answer::Failed => Ending::Ok,
     };
@@ -104,6 +105,10 @@ fn of_topic(topic: Topic, text: &str) -> Option<Answer> {
         Topic::Rpc => {
             let result: Data<'_> = parse(text)?;
             Answer::Rpc { data: bytes(result.data, result.b64data)?.unwrap_or_default().into() }
+        }
+        Topic::CacheEmpty => {
+            let Refilling { populated } = parse(text)?;
+            Answer::Refilled { populated }
         }
     })
 }
@@ -227,6 +232,12 @@ fn refresh(result: &Refreshing<'_>) -> Option<Refreshed> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
+struct Refilling {
+    populated: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Publishing<'a> {
     #[serde(borrow)]
     data: Option<&'a RawValue>,
@@ -325,9 +336,15 @@ mod tests {
 
     #[test]
     fn refusals_are_read_for_every_topic() {
-        for topic in
-            [Topic::Connect, Topic::Refresh, Topic::Subscribe, Topic::SubRefresh, Topic::Publish, Topic::Rpc]
-        {
+        for topic in [
+            Topic::Connect,
+            Topic::Refresh,
+            Topic::Subscribe,
+            Topic::SubRefresh,
+            Topic::Publish,
+            Topic::Rpc,
+            Topic::CacheEmpty,
+        ] {
             let error = answer(topic, r#"{"error":{"code":1000,"message":"no","temporary":true}}"#);
             assert!(matches!(error, Some(Answer::Error { code: 1000, temporary: true, .. })), "{error:?}");
             let end = answer(topic, r#"{"result":{},"disconnect":{"code":4500,"reason":"bye"}}"#);

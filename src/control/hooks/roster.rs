@@ -39,13 +39,24 @@ pub(super) struct Audience {
 impl Roster {
     /// What comes after this one.
     pub(super) fn succeeded_by(&self, options: HookOptions, client: &Client) -> Self {
-        let HookOptions { connect, refresh, subscribe, publish, sub_refresh, rpc, named, events } = options;
+        let HookOptions {
+            connect,
+            refresh,
+            subscribe,
+            publish,
+            sub_refresh,
+            cache_empty,
+            rpc,
+            named,
+            events,
+        } = options;
         let defaults = [
             (Topic::Connect, connect),
             (Topic::Refresh, refresh),
             (Topic::Subscribe, subscribe),
             (Topic::Publish, publish),
             (Topic::SubRefresh, sub_refresh),
+            (Topic::CacheEmpty, cache_empty),
             (Topic::Rpc, rpc),
         ];
         let mut backends = HashMap::new();
