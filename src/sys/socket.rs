@@ -74,9 +74,11 @@ pub fn set_nonblocking(listener: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::io::ioctl_fionbio(listener, true)
 }
 
-/// For a listener that a ring waits at: it would be told to come back later.
-pub fn set_blocking(listener: BorrowedFd<'_>) -> Result<(), Errno> {
-    rustix::io::ioctl_fionbio(listener, false)
+/// For a listener that a ring waits at. Says whether it was another driver's before.
+pub fn set_blocking(listener: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let was_nonblocking = rustix::fs::fcntl_getfl(listener)?.contains(rustix::fs::OFlags::NONBLOCK);
+    rustix::io::ioctl_fionbio(listener, false)?;
+    Ok(was_nonblocking)
 }
 
 /// The next connection, blocking on purpose: reads and sends ask for `DONTWAIT` themselves. `Ok(None)`: none waits.

@@ -69,6 +69,11 @@ impl Server {
         Self::launch(None, Some(config), Command::new(BINARY), Stdio::null())
     }
 
+    /// The configuration says which driver it is, too.
+    pub fn start_by_file_alone(config: &str) -> Self {
+        Self::launch_with("", None, Some(config), Command::new(BINARY), Stdio::null())
+    }
+
     /// As a supervisor would, with these variables.
     pub fn start_in(environment: &[(&str, &str)], config: &str) -> Self {
         let mut command = Command::new(BINARY);
@@ -106,7 +111,9 @@ impl Server {
         if let Some(cores) = cores {
             command.args(["--cores", &cores.to_string()]);
         }
-        command.args(["--driver", driver]);
+        if !driver.is_empty() {
+            command.args(["--driver", driver]);
+        }
         if let Some(config) = config {
             fs::write(&file, config).unwrap();
             command.arg("--config").arg(&file);

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+const QUICK: &str = "[shutdown]\ndrain_window = \"1s\"\n";
+
 #[derive(Debug, Default)]
 struct Attempts {
     answered: AtomicU64,
@@ -57,21 +59,34 @@ fn status(stream: &mut TcpStream) -> std::io::Result<u16> {
 /// One core, then two, then one again: a listener that is one too many is accepted from all the same.
 #[test]
 fn nobody_is_refused_or_reset_while_three_processes_take_over_one_after_the_other() {
+    let config = |cores: usize| format!("cores = \"{}\"\n{OPEN}{QUICK}", cores.min(Server::core_count(2)));
+    upgrades_under_load(Server::start_by_file(&config(1)), &[config(2), config(1), config(2)]);
+}
+
+/// They share the listeners meanwhile, and want different things of them.
+#[test]
+fn nobody_is_refused_or_reset_while_a_successor_uses_another_driver() {
+    let config = |driver: &str| format!("driver = \"{driver}\"\ncores = \"1\"\n{OPEN}{QUICK}");
+    let server = Server::start_by_file_alone(&config("epoll"));
+    upgrades_under_load(server, &[config("uring"), config("epoll"), config("uring")]);
+}
+
+#[track_caller]
+fn upgrades_under_load(mut server: Server, configs: &[String]) {
     const THREADS: usize = 6;
     const ENOUGH: u64 = 200;
-    let config = |cores: usize| format!("cores = \"{cores}\"\n{OPEN}[shutdown]\ndrain_window = \"1s\"\n");
-    let mut server = Server::start_by_file(&config(1));
     let (attempts, address) = (Attempts::default(), server.public);
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| attempts.run(address));
         }
         let upgrades = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for cores in [2, 1, 2] {
+            for config in configs {
                 let before = attempts.answered();
                 wait_until("clients come in", || attempts.answered() > before + ENOUGH);
-                server.rewrite(&config(cores.min(Server::core_count(2))));
+                server.rewrite(config);
                 server.upgrade();
+                assert_eq!(server.metrics().figure("accept_pauses_total"), 0);
                 server.wait_for_predecessor();
             }
             let before = attempts.answered();

@@ -35,8 +35,6 @@ impl Io {
     /// From here on clients come in.
     pub(super) fn listen(&mut self, listeners: Vec<OwnedFd>) {
         for listener in listeners {
-            // It may have been another driver's. Where this fails, accepting does, and says so.
-            let _ = socket::set_blocking(listener.as_fd());
             self.listening.push(Listening { listener: Some(listener), accepting: Accepting::Ended });
             self.arm_accept(self.listening.len() - 1);
         }
@@ -69,6 +67,9 @@ impl Io {
             Some(Errno::CONNABORTED | Errno::PROTO | Errno::INTR | Errno::CANCELED) | None => {
                 self.arm_accept(at);
             }
+            // Another driver uses it, too, or did, and this kernel does not wait at a listener of that kind. Not before it
+            // must be: where the other one still accepts, it would wait in the middle of its turn.
+            Some(Errno::AGAIN) if listening.unblock() => self.arm_accept(at),
             Some(_) => listening.accepting = Accepting::Paused { until: self.entrance.pause(now, shard) },
         }
     }
@@ -123,6 +124,11 @@ impl Io {
 impl Listening {
     pub(super) fn is_over(&self) -> bool {
         self.accepting == Accepting::Ended
+    }
+
+    /// Whether that changes anything.
+    fn unblock(&self) -> bool {
+        self.listener.as_ref().is_some_and(|listener| socket::set_blocking(listener.as_fd()) == Ok(true))
     }
 
     fn close(&mut self) {
