@@ -49,6 +49,8 @@ pub enum Blame {
     Drain,
     /// Took too long for the handshake, the connect command or a message.
     Late,
+    /// Nothing that it did: the world has bugs.
+    Bug,
 }
 
 /// What this life knows of its subscription to a channel.
@@ -349,6 +351,7 @@ impl Player {
         let blame = match status {
             400 => Blame::Frames,
             408 => Blame::Late,
+            500 => Blame::Bug,
             503 => Blame::Drain,
             other => {
                 assert_eq!(other, 101, "a status that no life provokes");
@@ -364,6 +367,7 @@ impl Player {
             None | Some(1000) => &[Blame::Left],
             Some(1002 | 1003 | 1007 | 1009) => &[Blame::Frames],
             Some(1008) => &[Blame::Frames, Blame::Late],
+            Some(1011) => &[Blame::Bug],
             Some(1012 | 3001) => &[Blame::Drain],
             Some(3008) => &[Blame::Slow],
             Some(3012) => &[Blame::Absent],

@@ -115,6 +115,11 @@ impl World {
         self.wall_ms.cast_unsigned() + self.now.as_millis()
     }
 
+    /// Bugs that were planned do not happen any more.
+    pub fn calm(&self) {
+        self.cores.iter().for_each(|core| core.options.fail.calm());
+    }
+
     pub fn core_count(&self) -> usize {
         self.cores.len()
     }
@@ -293,7 +298,10 @@ impl World {
         let before = (shard.stats().gaps, shard.stats().subscriptions);
         shard.handle(self.now, Input::Mail(mail));
         let after = (shard.stats().gaps, shard.stats().subscriptions);
-        self.watch.judge(core, &kind, before, after);
+        // A bug is a reason that no letter shows.
+        if !self.cores[core].options.fail.is_planned() {
+            self.watch.judge(core, &kind, before, after);
+        }
     }
 
     fn sources(&self, core: usize) -> Vec<Source> {

@@ -5,6 +5,7 @@
 //! everything that is still owed must arrive; when the clients leave, nothing of them may stay.
 
 mod acts;
+mod bugs;
 mod verdict;
 
 use super::dice::Dice;
@@ -29,6 +30,8 @@ pub struct Swarm {
     /// Clients may be cut for being slow even if they read.
     has_small_outboxes: bool,
     is_draining: bool,
+    /// Work of its cores panics now and then.
+    has_bugs: bool,
     now: Tick,
 }
 
@@ -73,7 +76,9 @@ impl Swarm {
         let is_narrow = dice.percent(30);
         let core_count = if is_narrow { 2 } else { dice.between(1, 4) as u16 };
         let mail = if is_narrow { dice.between(1, 5) } else { [1, 3, 10, 1024][dice.below(4)] };
+        let bugs = bugs::plan(seed);
         let mut world = World::new(dice.throw(), core_count, |options| {
+            options.fail = bugs.apart();
             options.settings_mut().limits.outbox_bytes_max = outbox as u32;
             options.mail_count_max = mail;
         });
@@ -97,6 +102,7 @@ impl Swarm {
             payload_bytes_max: [10, 300, 5000][dice.below(if is_drip { 2 } else { 3 })],
             has_small_outboxes,
             is_draining: false,
+            has_bugs: bugs.is_planned(),
             now: 0,
             dice,
         }
@@ -147,6 +153,9 @@ impl Swarm {
         }
         if self.is_draining {
             player.blames.insert(Blame::Drain);
+        }
+        if self.has_bugs {
+            player.blames.insert(Blame::Bug);
         }
         self.players.push(player);
         let at = self.players.len() - 1;
