@@ -2,7 +2,7 @@
 //! Invariant: a lap is judged only after echoes that began when the attack was over.
 
 use crate::clock;
-use crate::conn::Conn;
+use crate::conn::{Conn, DEFLATE_OFFER};
 use crate::frame::{self, Event, Form};
 use crate::target::Target;
 use serde::Serialize;
@@ -38,7 +38,8 @@ pub struct Lap {
 
 impl Canary {
     pub fn start(target: &Target, patience: Duration) -> Result<Self, String> {
-        let conn = Conn::upgraded(target, &target.path, "", patience)?;
+        let offer = if target.deflate { DEFLATE_OFFER } else { "" };
+        let conn = Conn::upgraded(target, &target.path, offer, patience)?;
         let shared = Arc::new(Shared::default());
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::spawn(move || sing(conn, &for_thread, patience));
@@ -110,7 +111,12 @@ fn sing(mut conn: Conn, shared: &Shared, patience: Duration) {
 }
 
 fn echo(conn: &mut Conn, patience: Duration) -> Result<(), String> {
-    conn.write(&frame::encode(0x81, b"tweet", &Form::default()), patience);
+    let tweet = if conn.compresses() {
+        frame::packed(0x81, b"tweet")
+    } else {
+        frame::encode(0x81, b"tweet", &Form::default())
+    };
+    conn.write(&tweet, patience);
     loop {
         match conn.event(patience)? {
             Ok(Event::Message(frame::TEXT, payload)) if payload == b"tweet" => return Ok(()),

@@ -35,6 +35,7 @@ pub struct Reply {
 
 /// The accept value of `KEY_TEXT`, from RFC 6455 section 1.3.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+pub const DEFLATE_OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 pub const KEY_TEXT: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 impl Reply {

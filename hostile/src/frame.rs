@@ -1,6 +1,8 @@
 //! Frames byte by byte, legal and illegal, and a strict reader of what a server sends. RFC 6455 section 5.2.
 //! Invariant: a frame of the server that breaks a rule is a fault, never skipped.
 
+use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
+use miniz_oxide::deflate::stream::deflate;
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZFlush, MZStatus};
 
@@ -13,6 +15,7 @@ pub const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 pub const PONG: u8 = 10;
+const RSV1: u8 = 0x40;
 
 /// How a frame is put together; the defaults are those of an honest client.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +57,17 @@ pub fn encode(first: u8, payload: &[u8], form: &Form) -> Vec<u8> {
         out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
     }
     out
+}
+
+/// A frame whose payload is packed (RFC 7692 section 7.2.1). It refers to no message before, so it fits whatever was agreed on.
+pub fn packed(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut compressor = CompressorOxide::new(create_comp_flags_from_zip_params(1, -15, 0));
+    let mut out = vec![0; payload.len() + payload.len() / 8 + 64];
+    let result = deflate(&mut compressor, payload, &mut out, MZFlush::Sync);
+    out.truncate(result.bytes_written);
+    // An empty block ends it, which the receiver adds itself.
+    out.truncate(out.len().saturating_sub(4));
+    encode(first | RSV1, &out, &Form::default())
 }
 
 /// The names of first bytes in rows.
@@ -138,7 +152,7 @@ impl Reader {
         let rules = [
             (second & 0x80 == 0, "the server masked a frame (section 5.1)"),
             (first & 0x30 == 0, "the server set a reserved bit (section 5.2)"),
-            (first & 0x40 == 0 || compresses, "the server set RSV1 where it means nothing (section 5.2)"),
+            (first & RSV1 == 0 || compresses, "the server set RSV1 where it means nothing (section 5.2)"),
             (len >= least, "the server's length is not in its shortest form (section 5.2)"),
             (
                 matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG),
@@ -166,7 +180,7 @@ impl Reader {
             (_, Some(_)) => return Err("the server began a message inside of another (section 5.4)".into()),
             (_, None) => {
                 self.opcode = Some(opcode);
-                self.compressed = first & 0x40 != 0;
+                self.compressed = first & RSV1 != 0;
             }
         }
         self.message.extend_from_slice(payload);
@@ -269,6 +283,26 @@ mod tests {
         ];
         for bytes in faults {
             assert!(read(bytes).is_err(), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_packed_is_what_it_was() {
+        let long: Vec<u8> = (0..100_000_u32).map(|number| (number.wrapping_mul(number) >> 7) as u8).collect();
+        for payload in [&b""[..], b"Hello", &vec![0; 70_000], &long] {
+            let mut reader =
+                Reader { inflater: Some(InflateState::new_boxed(DataFormat::Raw)), ..Reader::default() };
+            let frame = packed(0x82, payload);
+            let len: usize = match frame[1] & 0x7f {
+                126 => 4,
+                127 => 10,
+                _ => 2,
+            };
+            // As a server would send it: without the mask.
+            let body: Vec<u8> =
+                frame[len + 4..].iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+            let mut bytes = [&[frame[0], frame[1] & 0x7f], &frame[2..len], &body].concat();
+            assert_eq!(reader.next(&mut bytes), Ok(Some(Event::Message(BINARY, payload.to_vec()))));
         }
     }
 

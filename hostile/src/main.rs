@@ -6,6 +6,7 @@ use ringway_hostile::report::{self, Count};
 use ringway_hostile::row::{self, Row};
 use ringway_hostile::run::{self, Options};
 use ringway_hostile::target::{Known, Target};
+use ringway_hostile::tls::Trust;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,9 +33,15 @@ struct Flags {
     /// Where the RFCs leave a choice, only that of the rows passes.
     #[arg(long)]
     exact: bool,
+    /// Believes the authorities in this PEM file, in the place of those of the machine.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Believes every certificate.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "ca")]
     insecure: bool,
+    /// Plays every row over permessage-deflate: connections offer it, and messages are packed.
+    #[arg(long)]
+    deflate: bool,
     /// Largest message that the server takes; without it rows about that limit are skipped.
     #[arg(long, value_name = "BYTES")]
     message_limit: Option<u64>,
@@ -116,7 +123,13 @@ fn one(
         stale: flags.stale_timeout,
         client_path: Some(flags.client_path.clone()),
     };
-    let mut target = Target::new(url, flags.insecure, known)?;
+    let trust = match &flags.ca {
+        Some(file) => Trust::Authority(file.clone()),
+        None if flags.insecure => Trust::Anybody,
+        None => Trust::Machine,
+    };
+    let mut target = Target::new(url, &trust, known)?;
+    target.deflate = flags.deflate;
     let options = Options {
         exact: flags.exact,
         only: flags.only.clone(),

@@ -2,7 +2,7 @@
 //! Invariant: a step waits for `patience` at most, so a conversation ends.
 
 use crate::clock;
-use crate::conn::{Conn, Opening, Reply};
+use crate::conn::{Conn, DEFLATE_OFFER, Opening, Reply};
 use crate::frame::{self, Event, Form};
 use crate::step::{HEAD, Manner, Step};
 use crate::target::Target;
@@ -18,6 +18,8 @@ pub struct Setting {
     pub patience: Duration,
     /// A mute peer answers no ping.
     pub mute: bool,
+    /// Messages of an honest form are packed wherever the server has agreed to that.
+    pub packs: bool,
 }
 
 pub struct Player<'t> {
@@ -73,6 +75,10 @@ impl Player<'_> {
                 self.conn()?;
             }
             Step::Send(bytes, manner) => self.send(bytes, manner)?,
+            Step::Say { plain, packed, manner } => {
+                let packs = self.setting.packs && self.conn()?.compresses();
+                self.send(if packs { packed } else { plain }, manner)?;
+            }
             Step::Cork => self.corked = Some(Vec::new()),
             Step::Uncork(manner) => {
                 let bytes = self.corked.take().unwrap_or_default();
@@ -107,6 +113,7 @@ impl Player<'_> {
                 let seen = self.conn()?.drain(patience);
                 judge(wanted, seen, "the end")?;
             }
+            Step::Released => self.released()?,
             Step::Silence(duration) => match self.event(*duration)? {
                 Err(Seen::Open) => {}
                 Err(seen) => return Err(Stop::Fail(format!("silence was due, but {seen}"))),
@@ -155,7 +162,11 @@ impl Player<'_> {
     /// `upgrade` leaves a mark where the head of the target belongs.
     fn with_head(&self, bytes: &[u8]) -> Vec<u8> {
         match bytes.strip_prefix(HEAD.as_bytes()) {
-            Some(rest) => [head(self.target, &self.setting.path).as_bytes(), rest].concat(),
+            Some(rest) => {
+                let has_offer = rest.to_ascii_lowercase().starts_with(b"sec-websocket-extensions");
+                let offer = if self.setting.packs && !has_offer { DEFLATE_OFFER } else { "" };
+                [head(self.target, &self.setting.path).as_bytes(), offer.as_bytes(), rest].concat()
+            }
             None => bytes.to_vec(),
         }
     }
@@ -215,6 +226,20 @@ impl Player<'_> {
         };
         judge(wanted, code.map_or(Seen::NoCode, Seen::Code), "a close frame")?;
         after("closed", self.conn()?.end(patience)?)
+    }
+
+    /// Writes until that fails: bytes for a socket that was closed are answered with a reset.
+    fn released(&mut self) -> Result<(), Stop> {
+        let deadline = clock::now() + self.setting.patience;
+        while self.conn()?.write(b"\0", RELEASE_INTERVAL) {
+            if clock::left(deadline).is_none() {
+                return Err(Stop::Differs(
+                    "the server keeps a socket that it has closed for its part".into(),
+                ));
+            }
+            clock::pause(RELEASE_INTERVAL);
+        }
+        Ok(())
     }
 
     fn message(&mut self, opcode: u8, payload: &[u8], wanted: &Wanted) -> Result<(), Stop> {
@@ -330,5 +355,7 @@ fn shown(event: &Event) -> String {
     }
 }
 
+/// Between two looks whether a socket was let go of.
+const RELEASE_INTERVAL: Duration = Duration::from_millis(50);
 /// The connection that a row begins with.
 const FIRST: &str = "first";

@@ -240,6 +240,7 @@ fn filled(script: &str, value: impl Fn(&str) -> Result<String, String>) -> Resul
 mod tests {
     use super::*;
     use crate::target::Known;
+    use crate::tls::Trust;
     use std::time::Duration;
 
     fn target() -> Target {
@@ -250,7 +251,7 @@ mod tests {
             stale: Some(Duration::from_secs(1)),
             client_path: Some("/client".into()),
         };
-        let mut target = Target::new("ws://127.0.0.1:1/echo", false, known).unwrap();
+        let mut target = Target::new("ws://127.0.0.1:1/echo", &Trust::Machine, known).unwrap();
         target.offers.deflate = true;
         target.offers.client_protocol = true;
         target
@@ -259,7 +260,7 @@ mod tests {
     #[test]
     fn every_embedded_row_is_understood() {
         let target = target();
-        let secure = Target { tls: Some(crate::tls::config(true).unwrap()), ..target.clone() };
+        let secure = Target { tls: Some(crate::tls::config(&Trust::Anybody).unwrap()), ..target.clone() };
         let rows = embedded().unwrap();
         assert!(rows.len() > 80, "{} rows", rows.len());
         for row in &rows {

@@ -181,6 +181,7 @@ impl Trial<'_> {
             path: self.row.path(self.target).to_owned(),
             patience: self.patience(),
             mute: self.row.mute,
+            packs: self.target.deflate && !self.row.needs.iter().any(|need| need == "deflate"),
         };
         let mut worst = Verdict::Pass;
         for (case, steps) in conversations {

@@ -23,6 +23,12 @@ pub enum Step {
     Bare,
     Connect,
     Send(Vec<u8>, Manner),
+    /// A whole message in a frame: as it is, or packed where that was agreed on.
+    Say {
+        plain: Vec<u8>,
+        packed: Vec<u8>,
+        manner: Manner,
+    },
     /// Collects what is sent from here on into one write.
     Cork,
     Uncork(Manner),
@@ -46,6 +52,8 @@ pub enum Step {
     Ended(Wanted),
     /// Whatever comes, frames or not, until it stops: it ends, or it is silent.
     Drained(Wanted, Option<Duration>),
+    /// Nobody has the other end any more, although this one was never closed.
+    Released,
     Silence(Duration),
 }
 
@@ -87,6 +95,7 @@ pub fn tolerates(step: &Step) -> bool {
         | Step::Bare
         | Step::Connect
         | Step::Send(..)
+        | Step::Say { .. }
         | Step::Cork
         | Step::Uncork(_)
         | Step::Pause(_)
@@ -94,6 +103,7 @@ pub fn tolerates(step: &Step) -> bool {
         | Step::Reset
         | Step::Drop
         | Step::Header(..)
+        | Step::Released
         | Step::Silence(_) => false,
     }
 }
@@ -134,7 +144,7 @@ impl Line {
             "bare" => Step::Bare,
             "connect" => Step::Connect,
             "send" => Step::Send(self.bytes(), manner),
-            "frame" => Step::Send(self.frames()?, manner),
+            "frame" => self.frames(manner)?,
             "upgrade" => return self.upgrade(manner),
             "cork" => Step::Cork,
             "uncork" => Step::Uncork(manner),
@@ -157,6 +167,7 @@ impl Line {
                 let within = self.option("within")?.map(|text| clock::duration(&text)).transpose()?;
                 Step::Drained(self.wanted()?, within)
             }
+            "released" => Step::Released,
             "silence" => Step::Silence(clock::duration(&self.word()?)?),
             _ => return Err("no such step".into()),
         };
@@ -218,8 +229,10 @@ impl Line {
     }
 
     /// `frame text times=3 "abc"`; `len=` declares another length, `wide=8` takes a longer form, `cut=` sends a part.
-    fn frames(&mut self) -> Result<Vec<u8>, String> {
+    fn frames(&mut self, manner: Manner) -> Result<Step, String> {
         let name = self.word()?;
+        let is_honest = matches!(name.as_str(), "text" | "binary")
+            && self.options.iter().all(|(name, _)| name == "times");
         let first = frame::first_byte(&name).ok_or_else(|| format!("{name:?} is no kind of frame"))?;
         let number =
             |text: String| text.replace('_', "").parse::<u64>().map_err(|_| format!("{text:?} is no length"));
@@ -242,12 +255,18 @@ impl Line {
                 Some(other) => return Err(format!("a length has 2 or 8 further bytes, not {other}")),
             },
         };
-        let mut frame = frame::encode(first, &self.bytes(), &form);
+        let payload = self.bytes();
+        let mut frame = frame::encode(first, &payload, &form);
         if let Some(cut) = self.option("cut")? {
             frame.truncate(literal::parse_count(&cut)?);
         }
         let times = self.option("times")?.map_or(Ok(1), |text| literal::parse_count(&text))?;
-        Ok(frame.repeat(times))
+        let plain = frame.repeat(times);
+        if !is_honest {
+            return Ok(Step::Send(plain, manner));
+        }
+        let packed = frame::packed(first, &payload).repeat(times);
+        Ok(Step::Say { plain, packed, manner })
     }
 
     /// Further fields of the head may follow.
@@ -272,10 +291,24 @@ mod tests {
                 .unwrap();
         assert!(matches!(&steps[0], Step::Send(head, _) if head.ends_with(b"\r\n")));
         assert!(matches!(&steps[1], Step::Status(_)));
-        let Step::Send(bytes, manner) = &steps[2] else { panic!("{:?}", steps[2]) };
-        assert_eq!(*bytes, frame::encode(0x81, b"hi", &Form::default()).repeat(2));
+        let Step::Say { plain, packed, manner } = &steps[2] else { panic!("{:?}", steps[2]) };
+        assert_eq!(*plain, frame::encode(0x81, b"hi", &Form::default()).repeat(2));
+        assert_eq!(*packed, frame::packed(0x81, b"hi").repeat(2));
         assert_eq!((manner.every, manner.pause), (Some(1), Duration::from_millis(5)));
         assert!(tolerates(&steps[3]));
+    }
+
+    #[test]
+    fn frames_that_are_wrong_on_purpose_are_never_packed() {
+        for line in [
+            "frame text len=9 \"hi\"",
+            "frame binary wide=8 \"hi\"",
+            "frame ping",
+            "frame last \"hi\"",
+            "frame 0x81 \"hi\"",
+        ] {
+            assert!(matches!(parse(line).unwrap()[..], [Step::Send(..)]), "{line}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The server under test: where it is, what is known of it, what it offers.
 
-use crate::conn::{Conn, Opening};
+use crate::conn::{Conn, DEFLATE_OFFER, Opening};
 use crate::frame::{self, Event, Form};
-use crate::tls;
+use crate::tls::{self, Trust};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// Present for `wss`.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Every row is played over permessage-deflate.
+    pub deflate: bool,
     /// What nobody can find out from outside.
     pub known: Known,
     pub offers: Offers,
@@ -51,11 +53,13 @@ pub enum TargetError {
     Unreachable { url: String, cause: String },
     #[error("{url} is no echo server: {cause}")]
     NoEcho { url: String, cause: String },
+    #[error("{0} does not agree to permessage-deflate: turn it on there, or leave out --deflate")]
+    NoDeflate(String),
 }
 
 impl Target {
-    /// Takes the address apart and resolves it. With `insecure` any certificate will do.
-    pub fn new(url: &str, insecure: bool, known: Known) -> Result<Self, TargetError> {
+    /// Takes the address apart and resolves it.
+    pub fn new(url: &str, trust: &Trust, known: Known) -> Result<Self, TargetError> {
         let malformed = || TargetError::Url(url.to_owned());
         let (scheme, rest) = url.split_once("://").ok_or_else(malformed)?;
         let (is_secure, default_port) = match scheme {
@@ -73,13 +77,14 @@ impl Target {
         let mut addresses = authority.to_socket_addrs().map_err(|error| unresolved(error.to_string()))?;
         let address = addresses.next().ok_or_else(|| unresolved("it has no address".into()))?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        let tls = is_secure.then(|| tls::config(insecure)).transpose().map_err(unresolved)?;
+        let tls = is_secure.then(|| tls::config(trust)).transpose().map_err(unresolved)?;
         Ok(Self {
             url: url.to_owned(),
             host: host.to_owned(),
             path,
             address,
             tls,
+            deflate: false,
             known,
             offers: Offers::default(),
         })
@@ -104,8 +109,11 @@ impl Target {
             let cause = "a text message did not come back".to_owned();
             return Err(TargetError::NoEcho { url: self.url.clone(), cause });
         }
-        let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-        let deflate = Conn::upgraded(self, &self.path, offer, patience).is_ok_and(|conn| conn.compresses());
+        let deflate =
+            Conn::upgraded(self, &self.path, DEFLATE_OFFER, patience).is_ok_and(|conn| conn.compresses());
+        if self.deflate && !deflate {
+            return Err(TargetError::NoDeflate(self.url.clone()));
+        }
         self.offers = Offers { deflate, client_protocol: self.speaks_client_protocol(patience) };
         Ok(())
     }
@@ -124,6 +132,7 @@ impl Target {
         let missing = match need {
             "plain" => self.tls.is_some().then_some("is about the plain port"),
             "tls" => self.tls.is_none().then_some("is about TLS: give a wss:// target"),
+            "no-deflate" => self.deflate.then_some("is about connections without permessage-deflate"),
             "deflate" => (!self.offers.deflate).then_some("the target does not offer permessage-deflate"),
             "client-protocol" => {
                 (!self.offers.client_protocol).then_some("the target does not speak the client protocol")
@@ -159,13 +168,16 @@ mod tests {
 
     #[test]
     fn the_parts_of_an_address_are_found() {
-        let target = Target::new("ws://127.0.0.1:8080/echo?x=1", false, Known::default()).unwrap();
+        let target = Target::new("ws://127.0.0.1:8080/echo?x=1", &Trust::Machine, Known::default()).unwrap();
         assert_eq!((target.host.as_str(), target.path.as_str()), ("127.0.0.1:8080", "/echo?x=1"));
         assert_eq!(target.server_name(), "127.0.0.1");
-        let target = Target::new("ws://[::1]:9", false, Known::default()).unwrap();
+        let target = Target::new("ws://[::1]:9", &Trust::Machine, Known::default()).unwrap();
         assert_eq!((target.server_name(), target.path.as_str()), ("::1", "/"));
         for url in ["127.0.0.1", "http://a", "ws://", "ws://a b/"] {
-            assert!(matches!(Target::new(url, false, Known::default()), Err(TargetError::Url(_))), "{url}");
+            assert!(
+                matches!(Target::new(url, &Trust::Machine, Known::default()), Err(TargetError::Url(_))),
+                "{url}"
+            );
         }
     }
 }

@@ -2,25 +2,52 @@
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// With `insecure` any certificate will do: servers under test sign their own.
-pub fn config(insecure: bool) -> Result<Arc<ClientConfig>, String> {
+/// Whose certificates are believed.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// The roots of this machine.
+    Machine,
+    /// Those in a PEM file.
+    Authority(PathBuf),
+    /// Any certificate will do: servers under test sign their own.
+    Anybody,
+}
+
+pub fn config(trust: &Trust) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let config = if insecure {
-        let anybody = Arc::new(Anybody(provider));
-        builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth()
-    } else {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        builder.with_root_certificates(roots).with_no_client_auth()
-    };
-    Ok(Arc::new(config))
+    let mut roots = RootCertStore::empty();
+    match trust {
+        Trust::Anybody => {
+            let anybody = Arc::new(Anybody(provider));
+            let builder = builder.dangerous().with_custom_certificate_verifier(anybody);
+            return Ok(Arc::new(builder.with_no_client_auth()));
+        }
+        Trust::Machine => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        Trust::Authority(path) => {
+            let unreadable = |cause: String| format!("cannot read {}: {cause}", path.display());
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?
+            {
+                let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
+                roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(unreadable("there is no certificate in it".into()));
+            }
+        }
+    }
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
 /// Believes every certificate, but not every signature.

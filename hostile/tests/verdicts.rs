@@ -6,6 +6,7 @@
 use ringway_hostile::row::{self, Row};
 use ringway_hostile::run::{self, Options, Outcome};
 use ringway_hostile::target::{Known, Target};
+use ringway_hostile::tls::Trust;
 use ringway_hostile::verdict::Verdict;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -96,7 +97,8 @@ const UNMASKED: &str = "[[row]]\nid = \"X-01\"\ntitle = \"an unmasked frame\"\ns
     policy = \"closing is as safe\"\nsteps = '''\nupgrade\nframe text key=none \"hi\"\nclosed 1002 ~ end\n'''\n";
 
 fn outcome(habit: Habit, text: &str, exact: bool) -> Outcome {
-    let mut target = Target::new(&format!("ws://{}/", serve(habit)), false, Known::default()).unwrap();
+    let mut target =
+        Target::new(&format!("ws://{}/", serve(habit)), &Trust::Machine, Known::default()).unwrap();
     let options = Options { exact, patience: Duration::from_secs(10), ..Options::default() };
     let mut outcomes = Vec::new();
     // A server that died is the error of the run; its row was heard of before.

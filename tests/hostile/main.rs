@@ -11,6 +11,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "../tls/authority.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod authority;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod support;
