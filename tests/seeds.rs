@@ -1,5 +1,5 @@
 //! The fuzz targets without a fuzzer: every seed, and some hundred broken copies of each. Runs with any compiler, so a
-//! target that does not build, and a bug that was mended, are noticed by everybody. Two targets come in by doors that
+//! target that does not build, and a bug that was mended, are noticed by everybody. Three targets come in by doors that
 //! only a build with debug assertions has.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
@@ -81,6 +81,12 @@ fn configurations_hold_for_broken_seeds() {
 #[test]
 fn connections_hold_for_broken_seeds() {
     plays("connections", fuzz::connections::run);
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn the_driver_holds_for_broken_seeds() {
+    plays("driver", fuzz::driver::run);
 }
 
 #[test]

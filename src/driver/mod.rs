@@ -17,6 +17,8 @@ mod uring;
 pub use addresses::Addresses;
 pub use admission::Admissions;
 pub use roll::{Entry, Roll};
+#[cfg(debug_assertions)]
+pub use uring::play_any;
 
 use crate::control::Handover;
 use crate::shard::ShardOptions;

@@ -21,6 +21,18 @@ pub struct Chunk {
     len: u32,
 }
 
+#[cfg(debug_assertions)]
+impl Chunk {
+    /// For a kernel that is played: see `driver::play_any`.
+    pub const fn of(buffer: u16, len: u32) -> Self {
+        Self { buffer, len }
+    }
+
+    pub const fn parts(&self) -> (u16, u32) {
+        (self.buffer, self.len)
+    }
+}
+
 pub(super) struct BufferRing {
     entries: NonNull<BufRingEntry>,
     memory: NonNull<u8>,

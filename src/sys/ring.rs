@@ -409,6 +409,14 @@ impl Ring {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlightId(u32);
 
+#[cfg(debug_assertions)]
+impl FlightId {
+    /// For a kernel that is played: see `driver::play_any`.
+    pub const fn of(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 impl Drop for Ring {
     fn drop(&mut self) {
         // The kernel may still write to receive buffers and read payloads while it tears the ring down. The process

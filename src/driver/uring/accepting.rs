@@ -3,6 +3,7 @@
 //! after a pause that grows while descriptors are short. A listener is over only when nothing can come in any more.
 
 use super::io::Io;
+use super::requests::Requests;
 use super::socket::{Socket, Wait, token_of};
 use crate::shard::Shard;
 use crate::sys::ring::{Shot, Token};
@@ -31,7 +32,7 @@ enum Accepting {
     Ended,
 }
 
-impl Io {
+impl<R: Requests> Io<R> {
     /// From here on clients come in.
     pub(super) fn listen(&mut self, listeners: Vec<OwnedFd>) {
         for listener in listeners {

@@ -5,6 +5,7 @@
 //! both are over. Split by event: `accepting`, `receiving`, and here sending and leaving.
 
 use super::accepting::Listening;
+use super::requests::Requests;
 use super::socket::{Exit, Socket, Wait, id_of, token_of};
 use crate::driver::entrance::Entrance;
 use crate::driver::errands::Errands;
@@ -24,8 +25,8 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 
 /// See the module.
-pub(super) struct Io {
-    pub(super) ring: Ring,
+pub(super) struct Io<R = Ring> {
+    pub(super) ring: R,
     /// Rung for mail; the ring watches it.
     bell: Doorbell,
     pub(super) sockets: Slots<Socket>,
@@ -55,9 +56,15 @@ impl Io {
             buffers: limits::RECV_BUFFER_COUNT,
             buffer_bytes: limits::RECV_BUFFER_BYTES,
         };
-        let mut ring = Ring::new(options, station.mail.alarm().as_fd()).map_err(NotReady::Driver)?;
+        let ring = Ring::new(options, station.mail.alarm().as_fd()).map_err(NotReady::Driver)?;
+        Self::on(ring, station, now).map_err(NotReady::Driver)
+    }
+}
+
+impl<R: Requests> Io<R> {
+    pub(super) fn on(mut ring: R, station: &Station, now: Moment) -> std::io::Result<Self> {
         ring.watch(station.mail.bell().as_fd());
-        ring.submit().map_err(NotReady::Driver)?;
+        ring.submit()?;
         Ok(Self {
             ring,
             bell: station.mail.bell().clone(),
@@ -173,7 +180,7 @@ impl Io {
     }
 }
 
-impl Sockets for Io {
+impl<R: Requests> Sockets for Io<R> {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send { conn, payload } => {

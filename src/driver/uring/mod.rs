@@ -10,14 +10,21 @@
 mod accepting;
 mod io;
 mod receiving;
+mod requests;
 mod socket;
+#[cfg(debug_assertions)]
+mod trial;
+
+#[cfg(debug_assertions)]
+pub use self::trial::play_any;
 
 use self::io::Io;
+use self::requests::Requests;
 use super::turn::Turn;
 use super::{NotReady, Station};
 use crate::sys::clock;
 use crate::sys::park::Parking;
-use crate::sys::ring::Completion;
+use crate::sys::ring::{Completion, Ring};
 use crate::time::Moment;
 use std::io::Result;
 use std::time::Duration;
@@ -38,7 +45,7 @@ pub(super) async fn run(station: Station) -> Result<()> {
     let Ok(listeners) = opening.recv() else { return Ok(()) };
     driver.io.listen(listeners);
     while !driver.turn.is_over(&mut driver.io) {
-        if driver.turn()? {
+        if driver.turn(clock::now())? {
             glommio::yield_if_needed().await;
         } else if driver.may_sleep()? {
             driver.sleep(&parking).await?;
@@ -48,9 +55,9 @@ pub(super) async fn run(station: Station) -> Result<()> {
     Ok(())
 }
 
-struct Uring {
+struct Uring<R = Ring> {
     turn: Turn,
-    io: Io,
+    io: Io<R>,
 }
 
 /// What a turn found.
@@ -70,10 +77,11 @@ impl Uring {
         let io = Io::new(&station, now)?;
         Ok((Self { turn: Turn::new(station, now), io }, parking))
     }
+}
 
+impl<R: Requests> Uring<R> {
     /// True if anything happened.
-    fn turn(&mut self) -> Result<bool> {
-        let now = clock::now();
+    fn turn(&mut self, now: Moment) -> Result<bool> {
         self.turn.tell_time(now);
         let mut is_busy = self.io.read_more(now, &mut self.turn.shard);
         self.turn.relieve(now, &mut self.io);
@@ -117,7 +125,9 @@ impl Uring {
         }
         Ok(Reaped::Some)
     }
+}
 
+impl Uring {
     /// Whether nothing can be missed by sleeping now. Announces the sleep to other cores and sets the alarm.
     fn may_sleep(&mut self) -> Result<bool> {
         let now = clock::now();

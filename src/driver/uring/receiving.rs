@@ -6,6 +6,7 @@
 //! Invariant: a request that is over is armed again exactly once, unless the socket leaves.
 
 use super::io::Io;
+use super::requests::Requests;
 use super::socket::{Exit, Wait, id_of, token_of};
 use crate::ids::ConnId;
 use crate::shard::{Input, Shard};
@@ -15,7 +16,7 @@ use crate::time::Moment;
 use rustix::io::Errno;
 use std::time::Duration;
 
-impl Io {
+impl<R: Requests> Io<R> {
     /// A parked socket has bytes, or has ended.
     pub(super) fn polled(
         &mut self,

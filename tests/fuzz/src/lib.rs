@@ -5,6 +5,8 @@ pub mod commands;
 #[cfg(debug_assertions)]
 pub mod config;
 pub mod connections;
+#[cfg(debug_assertions)]
+pub mod driver;
 pub mod extensions;
 pub mod frames;
 pub mod head;
