@@ -5,7 +5,7 @@
 //! with unread bytes would turn them into a reset.
 
 use super::encoding::Style;
-use super::{Output, Shard};
+use super::{Heard, Output, Shard};
 use crate::conn::session::Session;
 use crate::conn::{Conn, Phase};
 use crate::http::Refusal;
@@ -146,7 +146,8 @@ impl Shard {
     pub(super) fn hand_over(&mut self, id: ConnId, received: Vec<u8>) {
         if self.forsake(id) {
             self.stats.handovers += 1;
-            self.outputs.push(Output::HandOver { conn: id, received: received.into() });
+            let sealed = self.give_session(id);
+            self.outputs.push(Output::HandOver { conn: id, received: Heard { plain: received, sealed } });
         }
     }
 

@@ -63,7 +63,10 @@ impl Shard {
             return;
         };
         if !matches!(conn.phase, Phase::Leaving) {
-            if session.is_amid() && conn.is_open() && conn.message_due.is_none() {
+            if !session.is_amid() && conn.reader.is_idle() {
+                // What came last was whole, also if it was none of ours: a key update, a record without data.
+                conn.message_due = None;
+            } else if session.is_amid() && conn.is_open() && conn.message_due.is_none() {
                 // A record is part of a message: it has no longer to arrive.
                 conn.message_due = Some(self.now + self.settings.patience.message);
                 self.wheel.arm(id.slot, conn.next_due());
@@ -84,6 +87,14 @@ impl Shard {
                 return;
             }
         }
+    }
+
+    /// The means to read and write on, for the new owner of the socket. While a record is being opened, `keep_session` has
+    /// them instead.
+    pub(super) fn give_session(&mut self, id: ConnId) -> Option<Box<Sealed>> {
+        let session = self.conns.get_mut(id)?.tls.take()?;
+        self.keys.forget(id);
+        Some(Box::new(Sealed { session, records: Vec::new() }))
     }
 
     /// Before the expensive part. Who is too much is closed: saying so would cost what we want to save.

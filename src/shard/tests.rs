@@ -5,6 +5,7 @@ mod hooked;
 mod messaging;
 mod panics;
 mod revoking;
+mod sealing;
 mod tokens;
 
 use super::*;

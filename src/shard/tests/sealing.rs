@@ -1,0 +1,151 @@
+//! TLS through the whole shard: what leaves and when, with sends that take their time.
+
+use super::*;
+use crate::tls::{Acceptor, ClientAuth, Event, Identity, Keys, Terms};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// A core with TLS, and a client of rustls that trusts it.
+fn sealed() -> (Bench, ClientConnection) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let identity = Identity::load(&cert.pem(), &signing_key.serialize_pem()).unwrap();
+    let acceptor = Acceptor::new(Terms {
+        identities: vec![identity],
+        client_auth: ClientAuth::Off,
+        client_roots: "",
+        only_tls13: false,
+        has_tickets: true,
+        patience: Duration::from_secs(5),
+        rate: None,
+    });
+    let bench = Bench::new(|options| options.settings_mut().tls = Some(acceptor.unwrap()));
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(cert.pem().as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    (bench, ClientConnection::new(Arc::new(config), name).unwrap())
+}
+
+fn says(client: &mut ClientConnection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut bytes).unwrap();
+    }
+    bytes
+}
+
+impl Bench {
+    /// What the client has been sent goes into it.
+    fn tell(&mut self, id: ConnId, client: &mut ClientConnection) -> Vec<u8> {
+        let sent = self.sent.remove(&id).unwrap_or_default();
+        let (mut rest, mut plain) = (&sent[..], Vec::new());
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets().unwrap();
+            let mut buffer = [0; 16_384];
+            while let Ok(count @ 1..) = client.reader().read(&mut buffer) {
+                plain.extend_from_slice(&buffer[..count]);
+            }
+        }
+        plain
+    }
+
+    /// Hands in bytes and takes what comes of them, but says of no send that it is done.
+    fn outputs(&mut self, input: Input<'_>) -> Vec<Output> {
+        self.shard.handle(self.now, input);
+        let mut outputs = Vec::new();
+        self.shard.drain(&mut |output| outputs.push(output));
+        outputs
+    }
+
+    /// Both have said hello; the last word of the client's handshake is returned.
+    fn greeted(&mut self, client: &mut ClientConnection) -> (ConnId, Vec<u8>) {
+        let id = self.open();
+        self.bytes(id, &says(client));
+        self.tell(id, client);
+        (id, says(client))
+    }
+}
+
+/// The tickets are still under way when the request comes: it waits for them, and then the session goes with the socket.
+#[test]
+fn a_socket_that_is_handed_over_late_is_handed_over_with_its_session() {
+    let (mut bench, mut client) = sealed();
+    let (id, mut finished) = bench.greeted(&mut client);
+    let outputs = bench.outputs(Input::Received { conn: id, bytes: &mut finished });
+    let [Output::Send { payload, .. }] = &outputs[..] else { panic!("tickets: {outputs:?}") };
+    bench.sent.insert(id, payload.bytes().to_vec());
+    bench.tell(id, &mut client);
+
+    // In two parts, the end of the second still sealed and not whole.
+    client.writer().write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
+    let mut first = says(&mut client);
+    client.writer().write_all(b"\r\n").unwrap();
+    let mut second = says(&mut client);
+    client.writer().write_all(b"behind it").unwrap();
+    let mut third = says(&mut client);
+    second.extend_from_slice(&third[..10]);
+    assert!(bench.outputs(Input::Received { conn: id, bytes: &mut first }).is_empty());
+    assert!(bench.outputs(Input::Received { conn: id, bytes: &mut second }).is_empty());
+    let mut outputs = bench.outputs(Input::Sent { conn: id });
+    let Some(Output::HandOver { received, .. }) = outputs.pop() else { panic!("{outputs:?}") };
+    assert_eq!(received.plain, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut sealed = received.sealed.expect("the means to read and write on");
+    assert!(sealed.records.is_empty(), "what was not whole is in the session");
+
+    let mut keys = Keys::new(1);
+    let mut input = &mut third[10..];
+    let event = sealed.session.next(&mut input, &mut keys, id);
+    let Ok(Some(Event::Data(plain))) = event else { panic!("{event:?}") };
+    assert_eq!(plain, b"behind it");
+    let mut answer = Vec::new();
+    sealed.session.seal(b"HTTP/1.1 200 OK\r\n\r\n", &mut answer, &mut keys, id).unwrap();
+    bench.sent.insert(id, answer);
+    assert_eq!(bench.tell(id, &mut client), b"HTTP/1.1 200 OK\r\n\r\n");
+}
+
+/// One that ends in the middle of its records is told in records, too.
+#[test]
+fn a_refusal_leaves_sealed_and_with_a_last_word() {
+    let (mut bench, mut client) = sealed();
+    let (id, finished) = bench.greeted(&mut client);
+    bench.bytes(id, &finished);
+    client.writer().write_all(b"NONSENSE\r\n\r\n").unwrap();
+    bench.bytes(id, &says(&mut client));
+    let plain = bench.tell(id, &mut client);
+    assert!(plain.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&plain));
+    assert!(client.process_new_packets().unwrap().peer_has_closed());
+}
+
+/// A record is awaited like a message, but only while it is awaited: one that brings no data ends the wait.
+#[test]
+fn a_key_update_that_comes_in_pieces_is_no_message_without_end() {
+    let (mut bench, mut client) = sealed();
+    let (id, finished) = bench.greeted(&mut client);
+    bench.bytes(id, &finished);
+    client.writer().write_all(HEAD.replace("/connection/websocket", "/echo").as_bytes()).unwrap();
+    bench.bytes(id, &says(&mut client));
+    assert!(bench.tell(id, &mut client).starts_with(b"HTTP/1.1 101"));
+
+    client.refresh_traffic_keys().unwrap();
+    let update = says(&mut client);
+    bench.bytes(id, &update[..9]);
+    assert!(bench.shard.conns.get(id).unwrap().message_due.is_some());
+    bench.bytes(id, &update[9..]);
+    assert_eq!(bench.shard.conns.get(id).unwrap().message_due, None);
+
+    bench.tell(id, &mut client);
+    let mut frame = Vec::new();
+    ws::append_masked_frame(&mut frame, Opcode::Text, b"still here", [1, 2, 3, 4]);
+    client.writer().write_all(&frame).unwrap();
+    bench.bytes(id, &says(&mut client));
+    assert!(bench.tell(id, &mut client).ends_with(b"still here"));
+}
