@@ -1,6 +1,7 @@
 //! What new connections are accepted with. A snapshot: connections keep what they began with.
 //! Invariant: early data is never taken, because it can be replayed (RFC 8446 section 8); the only protocol is HTTP/1.1,
-//! so that one who wants another hears so in the handshake (RFC 7301 section 3.2).
+//! so that one who wants another hears so in the handshake (RFC 7301 section 3.2). Where clients show certificates nobody
+//! gets a ticket: one would let a client in again and again whose certificate has ended or is no longer trusted.
 
 use super::identity::{Choice, Identity, parse_certificates, provider};
 use super::session::Session;
@@ -14,19 +15,12 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Acceptor {
     config: Arc<ServerConfig>,
-    /// Tickets vouch for a client as these terms let it in: others need other tickets.
-    trust: Trust,
+    /// Clients that come back are believed what an earlier handshake has settled.
+    has_tickets: bool,
     /// From the connection to the end of the handshake.
     pub patience: Duration,
     /// Handshakes a second on one core; beyond: closed.
     pub rate: Option<u32>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Trust {
-    auth: ClientAuth,
-    roots: Box<str>,
-    has_tickets: bool,
 }
 
 /// Whether clients show a certificate.
@@ -47,6 +41,7 @@ pub struct Terms<'a> {
     /// Who vouches for clients, in PEM.
     pub client_roots: &'a str,
     pub only_tls13: bool,
+    /// Only for clients that show no certificates.
     pub has_tickets: bool,
     pub patience: Duration,
     pub rate: Option<u32>,
@@ -87,24 +82,20 @@ impl Acceptor {
         config.enable_secret_extraction = true;
         // Tickets are kept by clients; a table of ours would be a lock between cores.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        if terms.has_tickets {
+        let has_tickets = terms.has_tickets && terms.client_auth == ClientAuth::Off;
+        if has_tickets {
             config.ticketer = Ticketer::new()?;
         } else {
             config.send_tls13_tickets = 0;
         }
-        let trust = Trust {
-            auth: terms.client_auth,
-            roots: Box::from(if terms.client_auth == ClientAuth::Off { "" } else { terms.client_roots }),
-            has_tickets: terms.has_tickets,
-        };
-        Ok(Self { config: Arc::new(config), trust, patience: terms.patience, rate: terms.rate })
+        Ok(Self { config: Arc::new(config), has_tickets, patience: terms.patience, rate: terms.rate })
     }
 
-    /// The same, honouring the tickets of `previous` if they were given on the same terms.
+    /// The same, honouring the tickets of `previous`.
     #[must_use]
     pub fn succeeding(self, previous: Option<&Self>) -> Self {
         match previous {
-            Some(previous) if previous.trust == self.trust => {
+            Some(previous) if previous.has_tickets && self.has_tickets => {
                 let mut config = ServerConfig::clone(&self.config);
                 config.ticketer = Arc::clone(&previous.config.ticketer);
                 Self { config: Arc::new(config), ..self }

@@ -77,7 +77,7 @@ pub const OPTIONS: &[Entry] = &[
         "tls.session_tickets",
         ON,
         |c| &mut c.tls.session_tickets,
-        "Lets clients that come back go on without certificates and signatures.",
+        "Lets clients that come back go on without certificates and signatures; never with tls.client_auth.",
     ),
     duration(
         "tls.handshake_timeout",

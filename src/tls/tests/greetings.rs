@@ -21,12 +21,80 @@ fn a_client_that_comes_back_goes_on_without_certificates_also_after_a_reload() {
             let opened = pair.opened.unwrap();
             assert_eq!((opened.version, opened.is_resumed), (name, is_resumed));
         }
-        // Who vouches for clients has changed: so have the tickets.
+        // From now on clients may show certificates: a ticket would let them in without a look at those.
         let roots = authority.0.pem();
         let other = Acceptor::new(authority.terms(ClientAuth::Optional, &roots)).unwrap();
         let mut pair = Pair::new(&other.succeeding(Some(&first)), &config, "localhost");
         pair.talk().unwrap();
         assert!(!pair.opened.unwrap().is_resumed);
+    }
+}
+
+/// A ticket carries a certificate on that may have ended since, and would do so with every new one that it brings.
+#[test]
+fn whoever_shows_a_certificate_shows_it_every_time() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let roots = clients.0.pem();
+    for (version, _) in BOTH {
+        for auth in [ClientAuth::Required, ClientAuth::Optional] {
+            let (chain, key) = der(&clients.issue(&["somebody"]));
+            let builder = authority.client_builder(&[version]);
+            let config = Arc::new(builder.with_client_auth_cert(chain, key.into()).unwrap());
+            let first = Acceptor::new(authority.terms(auth, &roots)).unwrap();
+            let second = Acceptor::new(authority.terms(auth, &roots)).unwrap().succeeding(Some(&first));
+            for acceptor in [&first, &first, &second] {
+                let mut pair = Pair::new(acceptor, &config, "localhost");
+                pair.talk().unwrap();
+                assert!(!pair.opened.unwrap().is_resumed);
+            }
+            // Others vouch for clients now.
+            let others = Authority::new().0.pem();
+            let other = Acceptor::new(authority.terms(auth, &others)).unwrap().succeeding(Some(&second));
+            let mut pair = Pair::new(&other, &config, "localhost");
+            let _ = pair.talk();
+            assert!(matches!(pair.failure, Some(Failure::Certificate(_))), "{:?}", pair.failure);
+        }
+    }
+}
+
+#[test]
+fn a_client_certificate_that_has_ended_is_refused() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let roots = clients.0.pem();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["somebody".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let certificate = params.signed_by(&key, &clients.0).unwrap();
+    let shown = (certificate.pem(), key.serialize_pem());
+    for (version, _) in BOTH {
+        let (chain, key) = der(&shown);
+        let builder = authority.client_builder(&[version]);
+        let config = Arc::new(builder.with_client_auth_cert(chain, key.into()).unwrap());
+        let acceptor = Acceptor::new(authority.terms(ClientAuth::Optional, &roots)).unwrap();
+        let mut pair = Pair::new(&acceptor, &config, "localhost");
+        assert_eq!(pair.talk(), Err(Error::AlertReceived(AlertDescription::CertificateExpired)));
+        assert!(matches!(pair.failure, Some(Failure::Certificate(_))), "{:?}", pair.failure);
+    }
+}
+
+/// What a session began with it ends with, whatever is configured meanwhile.
+#[test]
+fn a_handshake_goes_on_as_it_began_while_certificates_change() {
+    let authority = Authority::new();
+    for (version, _) in BOTH {
+        let config = Arc::new(authority.client_config(&[version]));
+        let first = authority.acceptor();
+        let mut pair = Pair::new(&first, &config, "localhost");
+        let mut hello = pair.client_says();
+        let (one, two) = hello.split_at_mut(100);
+        pair.feed(one);
+        let stranger = Authority::new();
+        drop(stranger.acceptor().succeeding(Some(&first)));
+        drop(first);
+        pair.feed(two);
+        pair.talk().unwrap();
+        assert!(pair.session.is_open());
     }
 }
 
