@@ -66,7 +66,7 @@ figures! {
     tls_failed_foreign Counter "Connections that began with plain HTTP or other things that are not TLS.";
     tls_failed_incompatible Counter "Handshakes of TLS without a version, cipher suite or protocol in common.";
     tls_failed_certificate Counter "Handshakes of TLS whose client showed no certificate, or one that does not do.";
-    tls_failed_given_up Counter "Handshakes of TLS that the client gave up, mostly because it does not trust our certificate.";
+    tls_failed_given_up Counter "Connections over TLS that the client gave up with an alert, mostly because it does not trust our certificate.";
     tls_failed_protocol Counter "Connections over TLS that broke its rules.";
     tls_failed_renegotiation Counter "Connections over TLS 1.2 that asked for another handshake.";
     handovers Counter "Plain HTTP connections handed to the control plane.";

@@ -17,7 +17,7 @@ pub enum Failure {
     /// In mutual TLS.
     #[error("the certificate of the client: {0}")]
     Certificate(Error),
-    /// Mostly a client that does not trust our certificate.
+    /// An alert of the peer: in a handshake mostly of a client that does not trust our certificate.
     #[error("the peer gave up: {0}")]
     GivenUp(Error),
     #[error("the peer broke the rules: {0}")]
@@ -42,6 +42,7 @@ pub enum Alert {
     UnexpectedMessage = 10,
     BadRecordMac = 20,
     RecordOverflow = 22,
+    IllegalParameter = 47,
     DecodeError = 50,
     InternalError = 80,
     UserCanceled = 90,
@@ -105,6 +106,7 @@ impl Alert {
             Self::UnexpectedMessage
             | Self::BadRecordMac
             | Self::RecordOverflow
+            | Self::IllegalParameter
             | Self::DecodeError
             | Self::InternalError => FATAL,
         };

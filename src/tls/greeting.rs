@@ -3,9 +3,10 @@
 //! rustls gets one record at a time, so that nothing behind the peer's last word of the handshake is read here: from
 //! there on the records are the tunnel's.
 //! Invariant: keeps at most `TLS_HANDSHAKE_BYTES_MAX` of the peer and reads at most `TLS_HANDSHAKE_RECORD_COUNT_MAX`
-//! records, whatever they are.
+//! records, whatever they are. Alerts are left to rustls, which knows whether they have to be sealed by now.
 
-use super::failure::Failure;
+use super::failure::{Alert, Failure};
+use super::record::{self, ALERT, APPLICATION_DATA};
 use super::tunnel::Tunnel;
 use super::updates::Overheard;
 use crate::limits::{TLS_HANDSHAKE_BYTES_MAX, TLS_HANDSHAKE_RECORD_COUNT_MAX};
@@ -35,11 +36,13 @@ pub(super) struct Greeting {
     received: Vec<u8>,
     record_count: u32,
     byte_count: u32,
+    /// From our first word on, alerts may have to be sealed.
+    has_spoken: bool,
 }
 
 pub(super) enum Progress {
     Waiting,
-    Done(Box<(Tunnel, Opened)>),
+    Done(Box<Tunnel>, Opened),
 }
 
 enum Step {
@@ -54,7 +57,7 @@ impl Greeting {
         let mut config = ServerConfig::clone(config);
         config.key_log = Arc::<Overheard>::clone(&overheard);
         let tls = UnbufferedServerConnection::new(Arc::new(config)).map_err(Failure::Internal)?;
-        Ok(Self { tls, overheard, received: Vec::new(), record_count: 0, byte_count: 0 })
+        Ok(Self { tls, overheard, received: Vec::new(), record_count: 0, byte_count: 0, has_spoken: false })
     }
 
     /// Takes one record; what it is answered with is appended to `out`, also when it fails.
@@ -62,39 +65,61 @@ impl Greeting {
         self.record_count += 1;
         self.byte_count = self.byte_count.saturating_add(record.len() as u32);
         if self.record_count > TLS_HANDSHAKE_RECORD_COUNT_MAX || self.byte_count > TLS_HANDSHAKE_BYTES_MAX {
+            self.give_up(out);
             return Err(Failure::TooLong);
         }
         self.received.extend_from_slice(record);
-        loop {
-            let (discard, step) = self.step(out);
-            self.received.drain(..discard.min(self.received.len()));
-            match step {
-                Ok(Step::Again) => {}
-                Ok(Step::Ready) if !self.tls.is_handshaking() => return self.finish(),
-                Ok(Step::Wait | Step::Ready) => return Ok((Some(self), Progress::Waiting)),
-                Err(error) => {
-                    self.last_words(out);
-                    return Err(Failure::of_handshake(error));
+        match self.read(out) {
+            Ok(Step::Ready) if !self.tls.is_handshaking() => self.finish(out),
+            Ok(Step::Again | Step::Wait | Step::Ready) => Ok((Some(self), Progress::Waiting)),
+            Err(error) => {
+                let failure = Failure::of_handshake(error);
+                // rustls has an alert for nearly everything.
+                if !self.last_words(out) && !self.has_spoken && matches!(failure, Failure::Handshake(_)) {
+                    out.extend_from_slice(&record::header(ALERT, 2));
+                    out.extend_from_slice(&Alert::DecodeError.message());
                 }
+                Err(failure)
             }
         }
     }
 
-    fn step(&mut self, out: &mut Vec<u8>) -> (usize, Result<Step, Error>) {
-        let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.received);
-        (discard, state.and_then(|state| after(state, out)))
+    /// What was received is too much: says so, with the alert of rustls for a record that is too long.
+    pub(super) fn give_up(&mut self, out: &mut Vec<u8>) {
+        self.received.extend_from_slice(&record::header(APPLICATION_DATA, usize::from(u16::MAX)));
+        if self.read(out).is_err() {
+            self.last_words(out);
+        }
+    }
+
+    /// Until rustls needs more, or is done.
+    fn read(&mut self, out: &mut Vec<u8>) -> Result<Step, Error> {
+        loop {
+            let len = out.len();
+            let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.received);
+            let step = state.and_then(|state| after(state, out));
+            self.has_spoken |= out.len() > len;
+            self.received.drain(..discard.min(self.received.len()));
+            match step? {
+                Step::Again => {}
+                step @ (Step::Wait | Step::Ready) => return Ok(step),
+            }
+        }
     }
 
     /// The alert that rustls has made for its error, and what it wanted to say before. It is asked no more often than that:
-    /// it would read on in what it is given, which panics where that does not follow from what it has seen.
-    fn last_words(&mut self, out: &mut Vec<u8>) {
+    /// it would read on in what it is given, which panics where that does not follow from what it has seen. False: there was
+    /// nothing.
+    fn last_words(&mut self, out: &mut Vec<u8>) -> bool {
+        let len = out.len();
         while self.tls.wants_write() {
             let UnbufferedStatus { state, .. } = self.tls.process_tls_records(&mut self.received);
-            let Ok(ConnectionState::EncodeTlsData(data)) = state else { return };
+            let Ok(ConnectionState::EncodeTlsData(data)) = state else { break };
             if encode(data, out).is_err() {
-                return;
+                break;
             }
         }
+        out.len() > len
     }
 
     #[cfg(test)]
@@ -102,7 +127,7 @@ impl Greeting {
         self.received.capacity()
     }
 
-    fn finish(self: Box<Self>) -> Advanced {
+    fn finish(mut self: Box<Self>, out: &mut Vec<u8>) -> Advanced {
         let version = match self.tls.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => Version::Tls13,
             Some(_) | None => Version::Tls12,
@@ -110,6 +135,7 @@ impl Greeting {
         let is_resumed = self.tls.handshake_kind() == Some(HandshakeKind::Resumed);
         if !self.received.is_empty() {
             // A message that begins behind the last one and is not whole: nobody has a reason to send that.
+            self.give_up(out);
             return Err(Failure::Handshake(Error::HandshakeNotComplete));
         }
         let updates = match self.tls.negotiated_cipher_suite() {
@@ -117,8 +143,8 @@ impl Greeting {
             Some(SupportedCipherSuite::Tls12(_)) | None => None,
         };
         let (secrets, _) = self.tls.dangerous_into_kernel_connection().map_err(Failure::Internal)?;
-        let tunnel = Tunnel::new(version, secrets, updates.map(Box::new));
-        Ok((None, Progress::Done(Box::new((tunnel, Opened { version, is_resumed })))))
+        let tunnel = Box::new(Tunnel::new(version, secrets, updates));
+        Ok((None, Progress::Done(tunnel, Opened { version, is_resumed })))
     }
 }
 

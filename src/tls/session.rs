@@ -35,7 +35,8 @@ enum Stage {
     /// The first record is here; the expensive part begins with the next call.
     Called(Arc<ServerConfig>, Vec<u8>),
     Greeting(Box<Greeting>),
-    Open(Tunnel),
+    /// Boxed, so that no copy of its secrets stays behind when the session moves on.
+    Open(Box<Tunnel>),
     /// Failed or ended: nothing that arrives matters.
     Over,
 }
@@ -144,7 +145,14 @@ impl Session {
         let Stage::Called(config, first) = mem::replace(&mut self.stage, Stage::Over) else {
             return Ok(None);
         };
-        self.greet(Box::new(Greeting::new(&config)?), &first)
+        match Greeting::new(&config) {
+            Ok(greeting) => self.greet(Box::new(greeting), &first),
+            Err(failure) => {
+                // Nothing has been said: the alert is a plain one.
+                self.stage = Stage::Expecting(config);
+                Err(failure)
+            }
+        }
     }
 
     fn greet(&mut self, greeting: Box<Greeting>, record: &[u8]) -> Result<Option<Opened>, Failure> {
@@ -154,8 +162,7 @@ impl Session {
         }
         Ok(match progress {
             Progress::Waiting => None,
-            Progress::Done(done) => {
-                let (tunnel, opened) = *done;
+            Progress::Done(tunnel, opened) => {
                 self.stage = Stage::Open(tunnel);
                 Some(opened)
             }
@@ -168,9 +175,12 @@ impl Session {
         keys: &mut Keys,
         conn: ConnId,
     ) -> Result<Option<Found<'a>>, Failure> {
-        let Self { stage: Stage::Open(tunnel), partial, outgoing, .. } = self else {
+        let Self { stage: Stage::Open(tunnel), partial, outgoing, is_closed, .. } = self else {
             return Ok(None);
         };
+        let mut unsaid = Vec::new();
+        // Behind our last word there is nothing, not even an answer to a key update (RFC 8446 section 6.1).
+        let outgoing = if *is_closed { &mut unsaid } else { outgoing };
         let found = match whole {
             Whole::Fresh(record) => match tunnel.open(record, outgoing, keys, conn)? {
                 Inside::Data(plain) => Some(Found::Fresh(record, plain)),
@@ -298,22 +308,26 @@ impl Session {
         let stage = mem::replace(&mut self.stage, Stage::Over);
         self.partial = Vec::new();
         let out = &mut self.outgoing;
-        // rustls has an alert for nearly everything.
-        let is_untold = matches!(failure, Failure::Handshake(_)) && out.is_empty();
-        match (stage, failure.alert().or(is_untold.then_some(Alert::DecodeError))) {
+        match (stage, failure.alert()) {
             (Stage::Open(mut tunnel), Some(alert)) if !self.is_closed => {
                 tunnel.alert(alert, out, keys, conn);
                 if alert == Alert::NoRenegotiation {
                     tunnel.alert(Alert::CloseNotify, out, keys, conn);
                 }
             }
-            (Stage::Open(_), _) => {}
-            (_, Some(alert)) => {
+            (Stage::Greeting(mut greeting), Some(_)) => greeting.give_up(out),
+            (Stage::Expecting(_) | Stage::Called(..), Some(alert)) => {
                 out.extend_from_slice(&record::header(ALERT, 2));
                 out.extend_from_slice(&alert.message());
             }
-            (_, None) if *failure == Failure::PlainHttp => out.extend_from_slice(PLAIN_HTTP),
-            (_, None) => {}
+            (Stage::Expecting(_), None) if *failure == Failure::PlainHttp => {
+                out.extend_from_slice(PLAIN_HTTP);
+            }
+            // A greeting that has failed has said so, and is over.
+            (
+                Stage::Open(_) | Stage::Greeting(_) | Stage::Expecting(_) | Stage::Called(..) | Stage::Over,
+                _,
+            ) => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions against the client of rustls, in memory.
 
+mod conduct;
 mod greetings;
 mod hostile;
 mod records;
