@@ -5,6 +5,7 @@ mod limits;
 mod machine;
 mod ring;
 mod sysctl;
+mod tls;
 
 use super::paint::Paint;
 use super::{environment, say};
@@ -18,6 +19,9 @@ pub struct DoctorArguments {
     /// Look at the addresses and cores of this configuration
     #[arg(long, value_name = "FILE", env = "RINGWAY_CONFIG")]
     config: Option<PathBuf>,
+    /// Look whether the certificates cover this name, by which clients come; as often as you like
+    #[arg(long = "name", value_name = "HOST")]
+    names: Vec<String>,
     /// Look at what only a load generator needs, too
     #[arg(long)]
     generator: bool,
@@ -66,6 +70,7 @@ fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
     findings.extend(broken);
     findings.extend(limits::examine(&config));
     findings.extend(machine::examine(&config));
+    findings.extend(tls::examine(&config, &arguments.names));
     findings.extend(sysctl::examine(arguments.generator, &sysctl::read));
     findings
 }
@@ -162,7 +167,12 @@ mod tests {
     fn this_machine_can_be_examined_and_every_objection_has_a_remedy() {
         let config = std::env::temp_dir().join(format!("ringway-doctor-{}.toml", std::process::id()));
         std::fs::write(&config, "[listen]\npublic = \"127.0.0.1:0\"\ninternal = \"127.0.0.1:0\"\n").unwrap();
-        let arguments = DoctorArguments { config: Some(config.clone()), generator: true, json: false };
+        let arguments = DoctorArguments {
+            config: Some(config.clone()),
+            generator: true,
+            json: false,
+            names: vec!["a.example".to_owned()],
+        };
         let findings = examine(&arguments);
         std::fs::remove_file(config).unwrap();
         assert!(findings.len() > 10);
@@ -174,7 +184,7 @@ mod tests {
     #[test]
     fn a_broken_configuration_is_a_failure() {
         let config = Some(PathBuf::from("/nowhere/ringway.toml"));
-        let findings = examine(&DoctorArguments { config, generator: false, json: false });
+        let findings = examine(&DoctorArguments { config, generator: false, json: false, names: Vec::new() });
         let broken = findings.iter().find(|finding| finding.name == "configuration").unwrap();
         assert_eq!(broken.verdict, Verdict::Fail);
     }

@@ -88,7 +88,7 @@ impl Tls {
 }
 
 impl Certificate {
-    fn load(&self) -> Result<Identity, IdentityProblem> {
+    pub fn load(&self) -> Result<Identity, IdentityProblem> {
         Identity::load(self.cert_pem.expose(), self.key_pem.expose())
     }
 }

@@ -2,7 +2,7 @@
 //! Invariant: key and certificate belong together. A client that names nobody, or somebody whom we do not know, is shown
 //! the first: whether that will do is the client's to say.
 
-use super::validity::Validity;
+use super::validity::{Outline, Validity};
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -58,10 +58,26 @@ impl Identity {
         Ok(Self { key: Arc::new(key), validity })
     }
 
+    /// The certificate and its chain, as they are sent.
+    pub fn outlines(&self) -> Vec<Outline> {
+        self.key.cert.iter().filter_map(|certificate| Outline::of(certificate)).collect()
+    }
+
+    /// Whether a client that comes by this name is content.
+    pub fn covers(&self, name: &str) -> bool {
+        ServerName::try_from(name).is_ok_and(|name| self.is_of(&name))
+    }
+
     fn is_of(&self, name: &ServerName<'_>) -> bool {
         let parsed = self.key.cert.first().and_then(|first| ParsedCertificate::try_from(first).ok());
         parsed.is_some_and(|parsed| verify_server_name(&parsed, name).is_ok())
     }
+}
+
+/// Those who vouch for clients.
+pub fn outlines(pem: &str) -> Vec<Outline> {
+    let certificates = parse_certificates(pem).unwrap_or_default();
+    certificates.iter().filter_map(|certificate| Outline::of(certificate)).collect()
 }
 
 pub(super) fn parse_certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -1,5 +1,8 @@
-//! From when until when a certificate is valid. RFC 5280 section 4.1.2.5, read with just enough DER (X.690) to get there.
+//! From when until when a certificate is valid (RFC 5280 section 4.1.2.5), and what else people ask about it: names, issuer.
+//! Read with just enough DER (X.690) to get there.
 //! Only our own certificates are read here; those of peers are rustls' business.
+
+use std::net::IpAddr;
 
 /// Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,7 +11,17 @@ pub struct Validity {
     pub until: i64,
 }
 
-impl Validity {
+/// What people look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    pub validity: Validity,
+    /// Of hosts and addresses, as section 4.2.1.6 has them; nobody looks anywhere else for them.
+    pub names: Vec<String>,
+    issuer: Box<[u8]>,
+    subject: Box<[u8]>,
+}
+
+impl Outline {
     /// None: this is not a certificate as RFC 5280 has it.
     pub(super) fn of(certificate: &[u8]) -> Option<Self> {
         let (certificate, _) = element(certificate, SEQUENCE)?;
@@ -16,14 +29,74 @@ impl Validity {
         if let Some((_, rest)) = element(inside, VERSION) {
             inside = rest;
         }
-        // Serial number, signature algorithm, issuer.
-        for tag in [INTEGER, SEQUENCE, SEQUENCE] {
+        // Serial number, signature algorithm.
+        for tag in [INTEGER, SEQUENCE] {
             (_, inside) = element(inside, tag)?;
         }
-        let (validity, _) = element(inside, SEQUENCE)?;
+        let (issuer, inside) = element(inside, SEQUENCE)?;
+        let (validity, inside) = element(inside, SEQUENCE)?;
+        let (subject, inside) = element(inside, SEQUENCE)?;
         let (from, rest) = time(validity)?;
         let (until, _) = time(rest)?;
-        Some(Self { from, until })
+        Some(Self {
+            validity: Validity { from, until },
+            names: names(inside).unwrap_or_default(),
+            issuer: Box::from(issuer),
+            subject: Box::from(subject),
+        })
+    }
+
+    /// Whether the other one may have signed it, as far as names tell.
+    pub fn is_issued_by(&self, other: &Self) -> bool {
+        self.issuer == other.subject
+    }
+}
+
+impl Validity {
+    pub(super) fn of(certificate: &[u8]) -> Option<Self> {
+        Outline::of(certificate).map(|outline| outline.validity)
+    }
+}
+
+/// From what follows the subject: its key, perhaps two identifiers, the extensions.
+fn names(behind_subject: &[u8]) -> Option<Vec<String>> {
+    let (_, mut rest) = element(behind_subject, SEQUENCE)?;
+    for tag in [ISSUER_ID, SUBJECT_ID] {
+        if let Some((_, after)) = element(rest, tag) {
+            rest = after;
+        }
+    }
+    let (extensions, _) = element(rest, EXTENSIONS)?;
+    let (mut extensions, _) = element(extensions, SEQUENCE)?;
+    while let Some((extension, after)) = element(extensions, SEQUENCE) {
+        extensions = after;
+        let (kind, mut value) = element(extension, OBJECT_ID)?;
+        if kind != SUBJECT_ALT_NAME {
+            continue;
+        }
+        if let Some((_, after)) = element(value, BOOLEAN) {
+            value = after;
+        }
+        let (value, _) = element(value, OCTET_STRING)?;
+        let (mut list, _) = element(value, SEQUENCE)?;
+        let mut names = Vec::new();
+        while let Some(&tag) = list.first() {
+            let (name, after) = element(list, tag)?;
+            list = after;
+            names.extend(shown(tag, name));
+        }
+        return Some(names);
+    }
+    None
+}
+
+fn shown(tag: u8, name: &[u8]) -> Option<String> {
+    let address =
+        <[u8; 4]>::try_from(name).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(name).map(IpAddr::from));
+    match tag {
+        DNS_NAME => std::str::from_utf8(name).ok().map(str::to_owned),
+        IP_ADDRESS => address.ok().map(|address| address.to_string()),
+        _ => None,
     }
 }
 
@@ -71,12 +144,23 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 /// From here on a length tells how many bytes the length has.
 const LONG_LENGTH: u8 = 0x80;
+const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT_ID: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// `[0] EXPLICIT`
 const VERSION: u8 = 0xa0;
+const ISSUER_ID: u8 = 0x81;
+const SUBJECT_ID: u8 = 0x82;
+/// `[3] EXPLICIT`
+const EXTENSIONS: u8 = 0xa3;
+/// 2.5.29.17
+const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+const DNS_NAME: u8 = 0x82;
+const IP_ADDRESS: u8 = 0x87;
 
 #[cfg(test)]
 mod tests {
@@ -101,5 +185,21 @@ mod tests {
         let der = certificate.der();
         assert_eq!(Validity::of(&der[..40]), None);
         assert_eq!(Validity::of(b""), None);
+    }
+
+    #[test]
+    fn names_and_issuer_of_a_certificate_are_found() {
+        use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "somebody else");
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let names = ["a.example", "*.b.example", "127.0.0.1", "::1"].map(str::to_owned);
+        let params = CertificateParams::new(names.to_vec()).unwrap();
+        let certificate = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        let (found, above) = (Outline::of(certificate.der()).unwrap(), Outline::of(issuer.der()).unwrap());
+        assert_eq!(found.names, names);
+        assert!(found.is_issued_by(&above) && above.is_issued_by(&above) && !above.is_issued_by(&found));
+        assert!(above.names.is_empty());
     }
 }
