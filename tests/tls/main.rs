@@ -16,8 +16,10 @@ mod support;
 
 mod authority;
 mod certificates;
+mod compressed;
 mod hostile;
 mod openssl;
 mod pages;
 mod person;
+mod streams;
 mod websockets;
