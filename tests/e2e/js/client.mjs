@@ -53,14 +53,14 @@ class Diary {
 
 export class Client {
   /** `address` is "host:port" of the server or of a proxy. `user` gets a token; null: none is sent. */
-  constructor(address, { transport = JSON_SOCKET, user = "ada", claims = {}, path = "", ...options } = {}) {
+  constructor(address, { transport = JSON_SOCKET, user = "ada", claims = {}, path = "", tls = false, ...options } = {}) {
     const { sdk: Sdk } = transport.codec;
-    const http = `http://${address}`;
+    const http = `${tls ? "https" : "http"}://${address}`;
     this.codec = transport.codec;
     this.sockets = [];
     const remembered = this.sockets;
     const endpoint = {
-      websocket: `ws://${address}/connection/websocket${path}`,
+      websocket: `${tls ? "wss" : "ws"}://${address}/connection/websocket${path}`,
       http_stream: `${http}/connection/http_stream`,
       sse: `${http}/connection/sse`,
     }[transport.kind];

@@ -41,9 +41,9 @@ NAMESPACES = {
 }
 
 
-def configuration():
-    """The file of these tests. Strings, numbers, switches and lists of JSON are those of TOML."""
-    tables = [*TABLES.items()]
+def configuration(more):
+    """The file of these tests, with `more` tables. Strings, numbers, switches and lists of JSON are those of TOML."""
+    tables = [*TABLES.items(), *more.items()]
     tables += [("[[channel.namespaces]]", {"name": name, **options}) for name, options in NAMESPACES.items()]
     lines = []
     for head, options in tables:
@@ -53,10 +53,18 @@ def configuration():
 
 
 class Server:
-    def __init__(self):
+    def __init__(self, tls=None):
+        """`tls`: the folder of a certificate, to speak TLS with."""
+        more = {}
+        if tls:
+            more["[tls]"] = {
+                "enabled": True,
+                "cert_pem_file": os.path.join(tls, "cert.pem"),
+                "key_pem_file": os.path.join(tls, "key.pem"),
+            }
         self.folder = tempfile.mkdtemp(prefix="ringway-test-")
         with open(os.path.join(self.folder, "ringway.toml"), "w", encoding="utf-8") as file:
-            file.write(configuration())
+            file.write(configuration(more))
         ready = os.path.join(self.folder, "ready")
         self.process = subprocess.Popen(
             [os.environ["RINGWAY"], "serve", "--listen", "127.0.0.1:0", "--internal", "127.0.0.1:0",
@@ -77,7 +85,7 @@ class Server:
             time.sleep(0.02)
         self.public = addresses["public"]
         self.internal = addresses["internal"]
-        self.websocket = f"ws://{self.public}/connection/websocket"
+        self.websocket = f"{'wss' if tls else 'ws'}://{self.public}/connection/websocket"
         self.api = f"http://{self.internal}/api"
 
     def stop(self):
