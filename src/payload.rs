@@ -13,6 +13,8 @@ pub struct Payload(Rc<Body>);
 #[derive(Debug)]
 enum Body {
     Local(Box<[u8]>),
+    /// Never compressed.
+    Bare(Box<[u8]>),
     Parcel(Parcel),
 }
 
@@ -25,13 +27,22 @@ impl Payload {
         Self(Rc::new(Body::Local(bytes.into_boxed_slice())))
     }
 
+    /// Leaves as it is, whatever its connection has agreed on.
+    pub fn bare(bytes: Vec<u8>) -> Self {
+        Self(Rc::new(Body::Bare(bytes.into_boxed_slice())))
+    }
+
+    pub fn is_bare(&self) -> bool {
+        matches!(&*self.0, Body::Bare(_))
+    }
+
     pub fn copy(bytes: &[u8]) -> Self {
         Self(Rc::new(Body::Local(Box::from(bytes))))
     }
 
     pub fn bytes(&self) -> &[u8] {
         match &*self.0 {
-            Body::Local(bytes) => bytes,
+            Body::Local(bytes) | Body::Bare(bytes) => bytes,
             Body::Parcel(parcel) => &parcel.0,
         }
     }

@@ -33,6 +33,8 @@ pub struct Policy {
     /// Every publication is one that deltas may be made of, whatever the publisher says.
     pub delta_publish: bool,
     pub allow_tags_filter: bool,
+    /// Publications leave as they are, also where messages are compressed: they mix secrets with the text of others.
+    pub is_uncompressed: bool,
     pub publication_data_format: DataFormat,
     /// A client does not get its own publications back.
     pub publish_exclude_sender: bool,

@@ -142,6 +142,7 @@ impl ChannelOptions {
             allow_delta_fossil: self.allowed_delta_types.contains(&"fossil"),
             delta_publish: self.delta_publish,
             allow_tags_filter: self.allow_tags_filter,
+            is_uncompressed: self.uncompressed,
             publication_data_format: match self.publication_data_format {
                 "json" => DataFormat::Json,
                 "json_object" => DataFormat::JsonObject,

@@ -6,6 +6,7 @@
 use super::Shard;
 use super::ask::{Answer, Ask};
 use super::call::{HistoryQuery, Position};
+use super::encoding::ENVELOPE_BYTES_MAX;
 use super::mail::{Query, Reply as Word};
 use super::publishing::reject;
 use super::requests::{Asker, Kind};
@@ -15,6 +16,7 @@ use crate::conn::session::{Session, Stage};
 use crate::conn::wire::Wire;
 use crate::failpoint::Point;
 use crate::ids::ConnId;
+use crate::payload::Payload;
 use crate::proto::command::{History, Rpc};
 use crate::proto::reply::{Failure, HistoryResult, RpcResult};
 use crate::proto::{Command, Disconnect, Reject, Reply, Request};
@@ -171,9 +173,12 @@ impl Shard {
         match word {
             Word::History { publications, place } => {
                 let Some(codec) = self.session(id).map(|session| session.wire.codec) else { return };
+                // Which channel it was has been forgotten by now: where one is bare, all of these are.
+                let is_bare = self.settings.namespaces.iter().any(|(_, policy)| policy.is_uncompressed);
                 shown_page(&publications, codec, |publications| {
                     let (epoch, offset) = (&*place.epoch, place.offset);
-                    self.reply(id, command, &Reply::History(HistoryResult { publications, epoch, offset }));
+                    let reply = Reply::History(HistoryResult { publications, epoch, offset });
+                    self.reply_with(id, command, &reply, is_bare);
                 });
             }
             Word::Cursor { place, acknowledged } => self.reply_cursor(id, command, &place, acknowledged),
@@ -216,6 +221,39 @@ impl Shard {
         wire.codec.encode_reply(command, reply, &mut text);
         self.answer_message(id, wire, &text);
         self.text = text;
+    }
+
+    /// The same; `is_bare`: it carries publications that are not to be compressed.
+    pub(super) fn reply_with(&mut self, id: ConnId, command: u32, reply: &Reply<'_>, is_bare: bool) {
+        if !is_bare {
+            return self.reply(id, command, reply);
+        }
+        let Some(wire) = self.session(id).map(|session| session.wire) else {
+            return;
+        };
+        let mut text = Vec::new();
+        wire.codec.encode_reply(command, reply, &mut text);
+        self.answer_bare(id, wire, &text);
+    }
+
+    /// A message of its own, behind what the current input has answered.
+    pub(super) fn answer_bare(&mut self, id: ConnId, wire: Wire, message: &[u8]) {
+        self.uncork();
+        let payload = self.wrapped(wire, message, true);
+        self.stats.messages_out += 1;
+        self.queue(id, payload);
+    }
+
+    pub(super) fn wrapped(&mut self, wire: Wire, message: &[u8], is_bare: bool) -> Payload {
+        let mut framed = Vec::with_capacity(message.len() + ENVELOPE_BYTES_MAX);
+        let deflate = wire.deflate.filter(|_| !is_bare);
+        Wire { deflate, ..wire }.append(&mut framed, message, &mut self.deflater);
+        if is_bare { Payload::bare(framed) } else { Payload::new(framed) }
+    }
+
+    /// Whether publications of this channel are not to be compressed.
+    pub(super) fn is_bare(&self, channel: &str) -> bool {
+        self.policy_of(channel).is_ok_and(|policy| policy.is_uncompressed)
     }
 
     /// Appends a message to what the current input answers to `id`.

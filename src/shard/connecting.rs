@@ -16,7 +16,6 @@ use crate::auth::{ConnectionClaims, Occasion, TokenError, Verdict};
 use crate::conn::outbox::Place as Reserved;
 use crate::conn::session::Stage;
 use crate::ids::{ConnId, CoreId};
-use crate::payload::Payload;
 use crate::proto::command::Connect;
 use crate::proto::reply::Failure;
 use crate::proto::{Disconnect, Reject, Reply};
@@ -207,7 +206,7 @@ impl Shard {
                 return self.disconnect(id, end);
             }
         }
-        self.answer_connect(id, connecting, |style, out| {
+        self.answer_connect(id, connecting, false, |style, out| {
             style.wire.codec.encode_reply(connecting.command, why, out);
         });
     }
@@ -372,8 +371,11 @@ impl Shard {
         session.stage = Stage::Connected;
         self.stats.sessions += 1;
         let welcomes = std::mem::take(&mut connecting.welcomes);
+        let is_bare = welcomes.iter().any(|one| !one.publications.is_empty() && self.is_bare(&one.name));
         let result = self.connected(id, welcomes, connecting.data.take());
-        self.answer_connect(id, &connecting, |style, out| result.encode(style, connecting.command, out));
+        self.answer_connect(id, &connecting, is_bare, |style, out| {
+            result.encode(style, connecting.command, out);
+        });
         self.start_beats(id);
         self.end_older_connections(id);
         for (skip, message) in connecting.behind {
@@ -385,6 +387,7 @@ impl Shard {
         &mut self,
         id: ConnId,
         connecting: &Connecting,
+        is_bare: bool,
         encode: impl FnOnce(Style, &mut Vec<u8>),
     ) {
         let Some(wire) = self.session(id).map(|session| session.wire) else {
@@ -394,13 +397,13 @@ impl Shard {
         text.clear();
         encode(Style { wire, numeric: false }, &mut text);
         match connecting.reply {
+            None if is_bare => self.answer_bare(id, wire, &text),
             None => self.answer_message(id, wire, &text),
             Some(place) => {
-                let mut framed = Vec::with_capacity(text.len() + 16);
-                wire.append(&mut framed, &text, &mut self.deflater);
+                let payload = self.wrapped(wire, &text, is_bare);
                 self.stats.messages_out += 1;
                 if let Some(conn) = self.conns.get_mut(id) {
-                    conn.outbox.fill(&mut self.nodes, place, Payload::new(framed));
+                    conn.outbox.fill(&mut self.nodes, place, payload);
                 }
                 self.mark_dirty(id);
             }

@@ -81,11 +81,13 @@ impl Shard {
         };
         let (name, previous) = (Arc::clone(&channel.name), channel.last.clone());
         let keeps_last = channel.policy.allow_delta_fossil;
+        let is_bare = channel.policy.is_uncompressed;
         let mut press = Press {
             desk: desk!(self),
             id,
             name: &name,
             publication: &bulletin.publication,
+            is_bare,
             // The first offset of a stream tells its epoch to those who subscribed before there was one.
             epoch: bulletin.epoch.as_deref().filter(|_| bulletin.publication.offset == 1).unwrap_or_default(),
             patches: Patches {
@@ -187,6 +189,7 @@ struct Press<'a> {
     id: ChannelId,
     name: &'a str,
     publication: &'a Publication,
+    is_bare: bool,
     epoch: &'a str,
     patches: Patches<'a>,
     text: &'a mut Vec<u8>,
@@ -198,7 +201,8 @@ struct Press<'a> {
 impl Sink for Press<'_> {
     fn frame(&mut self, form: Form, look: Look) -> Option<Payload> {
         let style = Style::of(form);
-        let about = encoding::About { channel: self.name, id: self.id, epoch: self.epoch };
+        let about =
+            encoding::About { channel: self.name, id: self.id, epoch: self.epoch, is_bare: self.is_bare };
         let (patches, deflater) = (&mut self.patches, &mut *self.deflater);
         encoding::publication(style, look, about, self.publication, patches, self.text, deflater)
     }
@@ -226,7 +230,7 @@ struct TownCrier<'a> {
 
 impl Sink for TownCrier<'_> {
     fn frame(&mut self, form: Form, _look: Look) -> Option<Payload> {
-        let about = encoding::About { channel: self.name, id: self.id, epoch: "" };
+        let about = encoding::About { channel: self.name, id: self.id, epoch: "", is_bare: false };
         let style = Style::of(form);
         Some(encoding::presence(style, about, self.came, self.person, self.text, self.deflater))
     }

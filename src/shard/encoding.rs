@@ -32,6 +32,16 @@ impl Style {
 
     /// Encodes a push and puts it into its envelope.
     pub(super) fn push(self, push: &Push<'_>, text: &mut Vec<u8>, deflater: &mut Deflater) -> Payload {
+        Payload::new(self.framed(push, text, deflater))
+    }
+
+    /// The same, and it is compressed neither here nor later.
+    pub(super) fn push_bare(self, push: &Push<'_>, text: &mut Vec<u8>, deflater: &mut Deflater) -> Payload {
+        let wire = Wire { deflate: None, ..self.wire };
+        Payload::bare(Self { wire, ..self }.framed(push, text, deflater))
+    }
+
+    fn framed(self, push: &Push<'_>, text: &mut Vec<u8>, deflater: &mut Deflater) -> Vec<u8> {
         text.clear();
         if self.wire.is_bare {
             self.wire.codec.encode_bare_push(push, text);
@@ -40,7 +50,7 @@ impl Style {
         }
         let mut framed = Vec::with_capacity(text.len() + ENVELOPE_BYTES_MAX);
         self.wire.append(&mut framed, text, deflater);
-        Payload::new(framed)
+        framed
     }
 }
 
@@ -51,6 +61,8 @@ pub(super) struct About<'a> {
     pub id: ChannelId,
     /// To be told with this publication; mostly empty.
     pub epoch: &'a str,
+    /// Not to be compressed.
+    pub is_bare: bool,
 }
 
 impl<'a> About<'a> {
@@ -87,7 +99,11 @@ pub(super) fn publication(
         shown.data = in_a_string(patch.unwrap_or(&publication.data), style.wire.codec);
     }
     let push = Push::Publication { channel: about.subject(style), publication: shown };
-    Some(style.push(&push, text, deflater))
+    Some(if about.is_bare {
+        style.push_bare(&push, text, deflater)
+    } else {
+        style.push(&push, text, deflater)
+    })
 }
 
 /// Patches on the publication before.
@@ -178,4 +194,4 @@ pub(super) fn fitting(info: Option<&[u8]>, codec: Codec) -> Raw<'_> {
 }
 
 /// Frame header, or the words around an event.
-const ENVELOPE_BYTES_MAX: usize = 16;
+pub(super) const ENVELOPE_BYTES_MAX: usize = 16;

@@ -66,7 +66,7 @@ impl Takeovers {
         let Some(history) = self.takeovers.get_mut(&id).and_then(|takeover| takeover.said.as_mut()) else {
             return;
         };
-        for payload in run {
+        for payload in run.iter_mut().filter(|payload| !payload.is_bare()) {
             let mut packed = Vec::with_capacity(payload.bytes().len());
             deflater.repack(&mut packed, payload.bytes(), window, history);
             *payload = Payload::new(packed);

@@ -138,7 +138,8 @@ impl Shard {
     pub(super) fn reply_welcome(&mut self, id: ConnId, command: u32, welcome: &Welcome) {
         let parts = welcome.parts();
         let shown = welcome.shown(&parts);
-        self.reply(id, command, &Reply::Subscribe(welcome.result(&shown)));
+        let is_bare = !shown.is_empty() && self.is_bare(&welcome.name);
+        self.reply_with(id, command, &Reply::Subscribe(welcome.result(&shown)), is_bare);
     }
 
     /// The server has subscribed a client that did not ask: it is told, and gets what it has missed.
@@ -154,8 +155,10 @@ impl Shard {
         };
         self.push(id, &subscribe);
         let parts = welcome.parts();
+        let is_bare = self.is_bare(&welcome.name);
         for publication in welcome.shown(&parts) {
-            self.push(id, &Push::Publication { channel: Subject::Name(&welcome.name), publication });
+            let push = Push::Publication { channel: Subject::Name(&welcome.name), publication };
+            self.push_with(id, &push, is_bare);
         }
     }
 
@@ -165,11 +168,20 @@ impl Shard {
 
     /// Says something unasked to one client, behind what the current input has answered so far.
     pub(super) fn push(&mut self, id: ConnId, push: &Push<'_>) {
+        self.push_with(id, push, false);
+    }
+
+    fn push_with(&mut self, id: ConnId, push: &Push<'_>, is_bare: bool) {
         let Some(wire) = self.session(id).map(|session| session.wire) else {
             return;
         };
         self.uncork();
-        let payload = Style { wire, numeric: false }.push(push, &mut self.text, &mut self.deflater);
+        let style = Style { wire, numeric: false };
+        let payload = if is_bare {
+            style.push_bare(push, &mut self.text, &mut self.deflater)
+        } else {
+            style.push(push, &mut self.text, &mut self.deflater)
+        };
         self.stats.messages_out += 1;
         self.queue(id, payload);
     }

@@ -78,6 +78,8 @@ channel_options! {
     allowed_delta_types: Vec<&'static str> = words(&["fossil"]),
         "Ways in which subscribers may get differences instead of whole publications.";
     delta_publish: bool = switch(OFF), "Sends differences whatever the publisher says, to subscribers who asked.";
+    uncompressed: bool = switch(OFF),
+        "Publications leave as they are also where websocket.compression is on: for those that mix secrets with text of others.";
     allow_tags_filter: bool = switch(OFF), "Lets subscribers choose publications by their tags.";
     publication_data_format: &'static str = choice(&["", "json", "json_object", "binary"]),
         "What publications must be: \"\" is anything but empty, \"binary\" anything; beyond: error 107.";

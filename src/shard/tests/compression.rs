@@ -1,6 +1,7 @@
 //! Compressed messages through the whole shard: what is agreed on, what is shared, and what a connection owns.
 
 use super::*;
+use crate::channels::{Namespaces, Policy};
 use crate::shard::settings::Compression;
 use crate::ws::deflate::{History, Window};
 
@@ -263,4 +264,59 @@ fn the_memory_of_takeover_is_limited_and_given_back() {
     // A client whose window cannot be limited would need 32 KiB for that alone.
     bench.bytes(peer.id, b"");
     assert!(bench.offering("/echo", "permessage-deflate").0.contains(SHARED));
+}
+
+/// Z-13: who can put text beside a secret and see lengths guesses the secret.
+#[test]
+fn publications_of_a_namespace_without_compression_leave_as_they_are() {
+    let mut bench = Bench::new(|options| {
+        let settings = options.settings_mut();
+        settings.compression.enabled = true;
+        settings.compression.takeover = true;
+        settings.compression.effort.bytes_min = 60;
+        let log = Policy {
+            history_size: 10,
+            history_ttl: std::time::Duration::from_mins(1),
+            force_recovery: true,
+            ..Policy::open()
+        };
+        let secret = Policy { is_uncompressed: true, ..log.clone() };
+        let named = [("log".into(), log), ("secret".into(), secret)];
+        settings.namespaces = Arc::new(Namespaces::new(Policy::open(), named, 255).unwrap());
+    });
+    let data = "goal! ".repeat(50);
+    // Messages that build on each other, and messages by themselves.
+    for offer in [
+        "permessage-deflate; client_max_window_bits",
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+    ] {
+        for (namespace, is_packed) in [("log", true), ("secret", false)] {
+            let (_, mut peer) = bench.offering("/connection/websocket", offer);
+            let publisher = bench.client();
+            let publish = format!(r#"{{"id":9,"publish":{{"channel":"{namespace}:a","data":"{data}"}}}}"#);
+            bench.say(publisher, &publish);
+            bench.say(peer.id, r#"{"id":1,"connect":{}}"#);
+            bench.hear(&mut peer);
+            let subscribe = format!(
+                r#"{{"id":2,"subscribe":{{"channel":"{namespace}:a","recover":true,"offset":0,"epoch":""}}}}"#
+            );
+            bench.say(peer.id, &subscribe);
+            let said = bench.hear(&mut peer).join("");
+            assert!(said.starts_with(r#"{"id":2,"subscribe""#) && said.contains(&data), "{said}");
+            assert_eq!(peer.packed_count > 0, is_packed, "recovered: {namespace}");
+            bench.say(publisher, &publish);
+            let said = bench.hear(&mut peer).join("");
+            assert!(said.contains(&data), "{said}");
+            assert_eq!(peer.packed_count > 0, is_packed, "live: {namespace}");
+            // The peer reads on: its history and ours are the same.
+            let ask = format!(r#"{{"id":3,"history":{{"channel":"{namespace}:a","limit":2}}}}"#);
+            bench.say(peer.id, &ask);
+            let said = bench.hear(&mut peer).join("");
+            assert!(said.contains(&data), "{said}");
+            assert_eq!(peer.packed_count, 0, "where one namespace is bare, histories are");
+            let other = format!(r#"{{"id":4,"subscribe":{{"channel":"log:{}"}}}}"#, "x".repeat(80));
+            bench.say(peer.id, &other);
+            assert!(bench.hear(&mut peer).join("").starts_with(r#"{"id":4,"#));
+        }
+    }
 }
