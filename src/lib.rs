@@ -22,6 +22,7 @@ pub mod ids;
 pub mod limits;
 pub mod pages;
 pub mod payload;
+pub mod pressure;
 pub mod proto;
 pub mod publication;
 pub mod server;

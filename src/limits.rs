@@ -230,11 +230,17 @@ pub const SUBMISSION_COUNT: u32 = 1024;
 pub const COMPLETION_COUNT: u32 = 32 * KIB;
 /// Letters in a core's mailbox. A full one is signalled to the subscriptions that it hurts, never waited for.
 pub const MAIL_COUNT_MAX: usize = 16 * 1024;
+/// Bytes of publications in it, and in the queue that each other core has in front of it: a thousand messages of the
+/// default limit. Beyond: as when it is full.
+pub const MAIL_BYTES_MAX: u64 = 64 * MIB as u64;
 /// First and last pause of accepting when descriptors run out.
 pub const ACCEPT_PAUSE_MS_MIN: u64 = 10;
 pub const ACCEPT_PAUSE_MS_MAX: u64 = 1_000;
-/// Descriptors kept back for the internal port, logs and brokers.
-pub const RESERVED_DESCRIPTOR_COUNT: u64 = 128;
+/// Descriptors kept back whatever the number of cores: 18 that a node holds with nothing to do, 4 and some tables of the
+/// store, 64 lent to those who are refused, and the rest for the internal port and back ends.
+pub const RESERVED_DESCRIPTOR_COUNT: u64 = 118;
+/// On top of that for each core on io_uring: four of rings, four of bells, and two sockets. On epoll five would do.
+pub const RESERVED_DESCRIPTOR_COUNT_PER_CORE: u64 = 10;
 /// Of these, lent to sockets that will be refused as soon as they have said what they want. Beyond: closed at once, so
 /// that peers which say nothing cannot take the rest.
 pub const SURPLUS_DESCRIPTOR_COUNT: u32 = 64;
@@ -276,6 +282,11 @@ pub const STORE_TABLE_BYTES_MAX: u64 = 16 * MIB as u64;
 /// Journals that a start has to read again at most; the database takes no less than 64 MiB.
 pub const STORE_JOURNAL_BYTES_MAX: u64 = 128 * MIB as u64;
 
+// Memory.
+
+/// What an operator may say that the node has: 64 TiB, more than a machine.
+pub const MEMORY_MIB_CEILING: u32 = 64 * 1024 * 1024;
+
 // Stop.
 
 /// Default window over which clients are closed after SIGTERM.
@@ -285,6 +296,11 @@ pub const STOP_MS_MAX: u64 = 30_000;
 /// From the start of a successor to its word that it is ready: it reads a configuration and builds rings. Beyond: it is
 /// ended and we go on.
 pub const UPGRADE_MS_MAX: u64 = 30_000;
+
+/// Descriptors that are not for clients.
+pub fn reserved_descriptors(core_count: usize) -> u64 {
+    RESERVED_DESCRIPTOR_COUNT + RESERVED_DESCRIPTOR_COUNT_PER_CORE * core_count as u64
+}
 
 const _: () = assert!(REQUEST_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a request line of legal length fits a head");
 const _: () = assert!(HEADER_LINE_BYTES_MAX <= HEAD_BYTES_MAX, "a header line of legal length fits a head");

@@ -22,13 +22,15 @@ use crate::driver::{Admissions, Core, DriverKind, NotReady, Roll, Station};
 use crate::failpoint::{self, FailPoints};
 use crate::fatal::Fatal;
 use crate::ids::CoreId;
-use crate::limits::{MAIL_COUNT_MAX, RESERVED_DESCRIPTOR_COUNT, SURPLUS_DESCRIPTOR_COUNT};
+use crate::limits::{MAIL_BYTES_MAX, MAIL_COUNT_MAX, SURPLUS_DESCRIPTOR_COUNT, reserved_descriptors};
+use crate::pressure::Pressure;
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
-use crate::shard::{Settings, ShardOptions, Tallies};
+use crate::shard::{Portions, Settings, ShardOptions, Tallies};
 use crate::stats::Published;
 use crate::sys::inheritance::{Giver, inherit};
-use crate::sys::mailbox::{Inbox, Mailbox, mailbox};
+use crate::sys::mailbox::{Inbox, Mailbox, mailbox, weighed_mailbox};
+use crate::sys::memory::Budget;
 use crate::sys::rlimit::Limit;
 use crate::sys::{entropy, journal, panics, rlimit};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -57,7 +59,8 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     let fail = fail_points()?;
     let descriptors = rlimit::raise_descriptors().unwrap_or_else(|_| rlimit::descriptors());
     let choice = Choice::make(config.driver)?;
-    let (admissions, room) = admissions(config, descriptors)?;
+    let (budget, pressure) = memory_budget(config);
+    let (admissions, room) = admissions(config, descriptors, &pressure)?;
     let mut estate = Estate::sort(inheritance)?;
     let listening = Listening::open(config.listen.public, &mut estate, config.cores.len())?;
     let public = listening.address;
@@ -66,12 +69,7 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
     let lifecycle = Arc::clone(&node.lifecycle);
     let (roll, ended) = Roll::new(config.cores.len() as u16);
     let memory = open_store(config, &node.mailboxes, &fail)?;
-    let succession = Succession {
-        internal: estate.take_internal(config.listen.internal),
-        is_successor: estate.giver == Some(Giver::Predecessor),
-        upgrade: Some(upgrade(config, &listening)?),
-        supervisor: Supervisor::from_environment(),
-    };
+    let succession = succession(config, &mut estate, &listening)?;
     let originals = listening.originals();
     let means = Means {
         admissions: Arc::new(admissions),
@@ -81,6 +79,8 @@ pub fn run(config: &Config, warnings: &[Warning], sources: Option<Sources>) -> R
         fail,
         originals,
         succession,
+        pressure,
+        budget,
     };
     let Started { control, cores, openings } = node.start(config, public, &choice, &roll, means)?;
     let facts = BannerFacts {
@@ -152,6 +152,9 @@ struct Means<'a> {
     fail: FailPoints,
     originals: Originals,
     succession: Succession,
+    pressure: Arc<Pressure>,
+    /// None: nobody says how much memory there is.
+    budget: Option<Budget>,
 }
 
 /// A node whose cores wait for their listeners.
@@ -176,7 +179,7 @@ impl Node {
         let count = config.cores.len();
         let mut pairs = Vec::with_capacity(count);
         for _ in 0..count {
-            pairs.push(mailbox(MAIL_COUNT_MAX)?);
+            pairs.push(weighed_mailbox(MAIL_COUNT_MAX, MAIL_BYTES_MAX, Mail::bytes)?);
         }
         let (mailboxes, inboxes) = pairs.into_iter().unzip();
         Ok(Self {
@@ -199,12 +202,13 @@ impl Node {
     ) -> Result<Started, Fatal> {
         let Self { mailboxes, inboxes, handovers: (to_control, handovers), .. } = self;
         let Self { memos: (to_desk, memos), published, lifecycle, .. } = self;
-        let Means { admissions, room, sources, memory, fail, originals, succession } = means;
+        let Means { admissions, room, sources, memory, fail, originals, succession, pressure, budget } =
+            means;
         let settings = Arc::new(settings(config, memory)?);
         let (dials, tallies) = (Dials::new(config, &settings), Arc::default());
         let streams = StreamRoom { admissions: &admissions, tallies: &tallies, room };
         let options = control_options(config, public, &dials, streams, fail.clone());
-        let view = node_view(config, choice, &published, &lifecycle);
+        let view = node_view(config, choice, &published, &lifecycle, &pressure);
         let stop = ending::end(mailboxes.clone(), originals, config.shutdown.drain_window);
         let hash_seed = entropy::seed();
         let line_cores = Cores::new(mailboxes.clone(), hash_seed);
@@ -231,17 +235,13 @@ impl Node {
             let cpu = config.cores.get(index).copied().unwrap_or_default();
             let (sender, opening) = bounded(1);
             openings.push(sender);
+            let core = CoreId(index as u16);
+            let settings = Arc::clone(&settings);
+            let shard = shard_options(config, core, hash_seed, settings, &tallies, fail.apart());
             let station = Station {
                 cpu,
                 opening,
-                shard: shard_options(
-                    config,
-                    CoreId(index as u16),
-                    hash_seed,
-                    Arc::clone(&settings),
-                    &tallies,
-                    fail.apart(),
-                ),
+                shard,
                 mail,
                 cores: mailboxes.clone(),
                 control: to_control.clone(),
@@ -249,7 +249,9 @@ impl Node {
                 store: memory.map(|memory| memory.store.clone()),
                 published: published.get(index).map(Arc::clone).unwrap_or_default(),
                 admissions: Arc::clone(&admissions),
-                entry: roll.entry(CoreId(index as u16)),
+                pressure: Arc::clone(&pressure),
+                budget: budget.clone(),
+                entry: roll.entry(core),
                 ready: ready.clone(),
             };
             cores.push(spawn(choice.driver(), station)?);
@@ -265,6 +267,7 @@ fn node_view(
     choice: &Choice,
     published: &[Arc<Published>],
     lifecycle: &Arc<Lifecycle>,
+    pressure: &Arc<Pressure>,
 ) -> NodeView {
     NodeView {
         published: published.to_vec(),
@@ -272,6 +275,7 @@ fn node_view(
         driver: choice.driver().name(),
         driver_reason: choice.reason(),
         lifecycle: Arc::clone(lifecycle),
+        pressure: Arc::clone(pressure),
     }
 }
 
@@ -314,6 +318,19 @@ fn fail_points() -> Result<FailPoints, Fatal> {
     FailPoints::parse(&plans).map_err(|cause| Fatal::Config { file: None, problems: vec![cause] })
 }
 
+/// What the node may use, and how near it is to the end of that.
+fn memory_budget(config: &Config) -> (Option<Budget>, Arc<Pressure>) {
+    let budget = match config.memory.limit_mib {
+        0 => Budget::found(),
+        limit_mib => Some(Budget::chosen(u64::from(limit_mib) << 20)),
+    };
+    if budget.is_none() {
+        journal::tell(NO_BUDGET.to_owned());
+    }
+    let pressure = Arc::new(Pressure::new(budget.as_ref().map_or(0, |budget| budget.limit_bytes)));
+    (budget, pressure)
+}
+
 fn shard_options(
     config: &Config,
     core: CoreId,
@@ -332,6 +349,8 @@ fn shard_options(
         uni_websocket: config.transports.uni_websocket,
         close_max: config.websocket.close_timeout,
         mail_count_max: MAIL_COUNT_MAX,
+        mail_bytes_max: MAIL_BYTES_MAX,
+        portions: Portions::default(),
         ping_interval: config.client.ping_interval,
         pong_max: config.client.pong_timeout,
         fail,
@@ -396,14 +415,19 @@ fn stream_options(config: &Config, dials: &Dials, room: StreamRoom<'_>) -> Strea
 }
 
 /// The configured limit, or as many as descriptors allow; and how many that are.
-fn admissions(config: &Config, descriptors: Limit) -> Result<(Admissions, u32), Fatal> {
-    let room = descriptors.soft.saturating_sub(RESERVED_DESCRIPTOR_COUNT);
+fn admissions(
+    config: &Config,
+    descriptors: Limit,
+    pressure: &Arc<Pressure>,
+) -> Result<(Admissions, u32), Fatal> {
+    let reserved = reserved_descriptors(config.cores.len());
+    let room = descriptors.soft.saturating_sub(reserved);
     if room == 0 {
-        return Err(Fatal::Descriptors { have: descriptors.soft, need: RESERVED_DESCRIPTOR_COUNT });
+        return Err(Fatal::Descriptors { have: descriptors.soft, need: reserved });
     }
     let room = u32::try_from(room).unwrap_or(u32::MAX);
-    let admissions =
-        Admissions::new(connection_limit(config, room), room.saturating_add(SURPLUS_DESCRIPTOR_COUNT));
+    let ceiling = room.saturating_add(SURPLUS_DESCRIPTOR_COUNT);
+    let admissions = Admissions::new(connection_limit(config, room), ceiling, Arc::clone(pressure));
     admissions.addresses.set_limit(config.client.address_connection_limit);
     Ok((admissions, room))
 }
@@ -425,6 +449,15 @@ fn announce(config: &Config, public: SocketAddr, internal: SocketAddr) -> Result
         .map_err(|source| Fatal::ReadyFile { path: path.clone(), source })
 }
 
+fn succession(config: &Config, estate: &mut Estate, listening: &Listening) -> Result<Succession, Fatal> {
+    Ok(Succession {
+        internal: estate.take_internal(config.listen.internal),
+        is_successor: estate.giver == Some(Giver::Predecessor),
+        upgrade: Some(upgrade(config, listening)?),
+        supervisor: Supervisor::from_environment(),
+    })
+}
+
 fn upgrade(config: &Config, listening: &Listening) -> Result<Arc<Upgrade>, Fatal> {
     let succession = Successors::new(config, listening.originals()).map_err(control_io)?;
     Upgrade::new(Box::new(move |internal| succession.start(internal))).map_err(control_io)
@@ -444,6 +477,9 @@ fn control_fatal(error: ControlError) -> Fatal {
         ControlError::Roots(source) => Fatal::Control { cause: source.to_string() },
     }
 }
+
+const NO_BUDGET: &str = "ringway: nobody says how much memory this node may use (no /proc/meminfo): set \
+    memory.limit_mib, or it cannot shed load before it runs out";
 
 const API_CLOSED: &str = "ringway: nobody can call the server API: set http_api.key, such as \
     RINGWAY_HTTP_API_KEY=$(openssl rand -hex 32)";

@@ -3,7 +3,12 @@
 //! Invariant: one writer per `Published`; readers may see a turn that is half copied, never a torn number.
 //! The table below is the only place that names a figure: the metrics page is generated from it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::time::Moment;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Twenty times what a core that is awake lets pass between two words of itself.
+const STALL_MIN: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -113,6 +118,11 @@ figures! {
     completions_overflowed Counter "Times that the completion queue overflowed.";
     promoted Counter "Connections moved from parked to hot.";
     parked Counter "Connections moved from hot to parked.";
+    shed Counter "Clients closed because memory ran short and their queue was among the longest.";
+    subscriptions_refused Counter "Subscriptions refused because memory ran short.";
+    queued_bytes Gauge "Bytes queued to clients, a publication once for each of them.";
+    slices Counter "Times that input was put off because its connection had used up its share of the turn.";
+    put_off Gauge "Connections with input that is put off.";
     loop_lag_ns Gauge "Duration of the longest turn since the last publication of figures.";
     loop_busy_ns Counter "Time spent outside of sleep.";
 }
@@ -162,6 +172,9 @@ pub struct Published {
     values: [AtomicU64; FIGURES.len()],
     closes: [AtomicU64; CLOSE_CODES.len() + 1],
     panics: [AtomicU64; Work::NAMES.len()],
+    /// In nanoseconds of the monotonic clock: when the core was last seen at work.
+    seen: AtomicU64,
+    sleeps: AtomicBool,
 }
 
 impl Default for Published {
@@ -170,6 +183,9 @@ impl Default for Published {
             values: std::array::from_fn(|_| AtomicU64::new(0)),
             closes: std::array::from_fn(|_| AtomicU64::new(0)),
             panics: std::array::from_fn(|_| AtomicU64::new(0)),
+            seen: AtomicU64::new(0),
+            // A core that has not begun is not late.
+            sleeps: AtomicBool::new(true),
         }
     }
 }
@@ -186,6 +202,26 @@ impl Published {
         for (to, from) in self.panics.iter().zip(stats.panics_in) {
             to.store(from, Ordering::Relaxed);
         }
+    }
+
+    /// The core is at work.
+    pub fn see(&self, now: Moment) {
+        self.seen.store(now.as_nanos(), Ordering::Relaxed);
+        self.sleeps.store(false, Ordering::Relaxed);
+    }
+
+    /// It has nothing to do.
+    pub fn sleep(&self) {
+        self.sleeps.store(true, Ordering::Relaxed);
+    }
+
+    /// How long a core that does not sleep has not come to the end of a turn; zero while that is nothing to worry about.
+    pub fn stalled(&self, now: Moment) -> Duration {
+        if self.sleeps.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        let silence = now.since(Moment::from_nanos(self.seen.load(Ordering::Relaxed)));
+        if silence < STALL_MIN { Duration::ZERO } else { silence }
     }
 
     /// In the order of `FIGURES`.
@@ -223,6 +259,17 @@ mod tests {
         stats.count_close(4000);
         assert_eq!(stats.closes[CLOSE_CODES.iter().position(|&code| code == 3008).unwrap()], 1);
         assert_eq!(stats.closes[CLOSE_CODES.len()], 1);
+    }
+
+    #[test]
+    fn a_core_that_is_awake_and_silent_is_stalled_and_one_that_sleeps_is_not() {
+        let (published, at) = (Published::default(), Moment::from_millis);
+        assert_eq!(published.stalled(at(90_000)), Duration::ZERO, "it has not begun");
+        published.see(at(10_000));
+        assert_eq!(published.stalled(at(11_900)), Duration::ZERO);
+        assert_eq!(published.stalled(at(13_000)), Duration::from_secs(3));
+        published.sleep();
+        assert_eq!(published.stalled(at(60_000)), Duration::ZERO);
     }
 
     #[test]

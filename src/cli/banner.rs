@@ -3,7 +3,7 @@
 
 use super::paint::Paint;
 use crate::config::{Warning, show_cores};
-use crate::limits::RESERVED_DESCRIPTOR_COUNT;
+use crate::limits::reserved_descriptors;
 use crate::server::Choice;
 use crate::sys::probe::{RingFeatures, kernel_release};
 use crate::sys::rlimit::Limit;
@@ -46,7 +46,7 @@ pub fn banner(facts: &BannerFacts<'_>) -> String {
         Choice::Epoll => ("epoll", "as configured".to_owned()),
         Choice::Fallback(_) => ("epoll", "because io_uring is refused, see below".to_owned()),
     });
-    lines.push(("descriptors", descriptors(facts.descriptors)));
+    lines.push(("descriptors", descriptors(facts.descriptors, facts.cores.len())));
 
     let mut text = format!("{}\n", facts.paint.strong(&title));
     for (name, value) in lines {
@@ -98,11 +98,11 @@ fn ring(features: &RingFeatures) -> String {
     names.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }
 
-fn descriptors(limit: Limit) -> String {
+fn descriptors(limit: Limit, cores: usize) -> String {
     if limit.soft == u64::MAX {
         return "unlimited".to_owned();
     }
-    let connections = limit.soft.saturating_sub(RESERVED_DESCRIPTOR_COUNT);
+    let connections = limit.soft.saturating_sub(reserved_descriptors(cores));
     format!("{}, enough for {connections} connections", limit.soft)
 }
 
@@ -151,7 +151,7 @@ mod tests {
   listening    127.0.0.1:8080 for clients, 127.0.0.1:9080 internal
   cores        2 (CPUs 0-1)
   io_uring     defer_taskrun, single_issuer, registered ring, buffer ring, multishot
-  descriptors  20000, enough for 19872 connections
+  descriptors  20000, enough for 19862 connections
 warning: DEVELOPMENT MODE: anyone on this machine may connect, publish and see who is present; \
              start with --config FILE (an empty one will do) for secure defaults
 ",

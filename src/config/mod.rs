@@ -28,6 +28,7 @@ pub use table::api::{HttpApi, Rpc};
 pub use table::channel::{Channel, ChannelOptions};
 pub use table::client::Client;
 pub use table::hooks::{Backend, Hooks};
+pub use table::memory::Memory;
 pub use table::server::{Listen, Routes, Shutdown};
 pub use table::store::Store;
 pub use table::tls::Tls;
@@ -59,6 +60,7 @@ pub struct Config {
     pub transports: Transports,
     pub channel: Channel,
     pub store: Store,
+    pub memory: Memory,
     pub http_api: HttpApi,
     pub rpc: Rpc,
     pub hooks: Hooks,

@@ -43,6 +43,14 @@ pub struct Conn {
     pub is_stream: bool,
     /// Its TLS handshake is done.
     pub is_sealed: bool,
+    pub share: Share,
+}
+
+/// What a connection has used up of a turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Share {
+    pub turn: u16,
+    pub units: u16,
 }
 
 /// What a connection is owed now.

@@ -23,6 +23,8 @@ pub struct Nodes {
     list: Vec<Node>,
     free: u32,
     used: u32,
+    /// Of the listed payloads, one that is in several lists as often.
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,7 @@ impl Outbox {
     /// Fills the place, which must be of this list and not yet filled or cleared.
     pub fn fill(&mut self, nodes: &mut Nodes, Place(node): Place, payload: Payload) {
         self.queued_bytes = self.queued_bytes.saturating_add(payload.len());
+        nodes.bytes += u64::from(payload.len());
         nodes.list[node as usize].payload = Some(payload);
     }
 
@@ -204,8 +207,14 @@ impl Nodes {
         self.used
     }
 
+    /// Bytes in all lists.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn take(&mut self, payload: Option<Payload>) -> u32 {
         self.used += 1;
+        self.bytes += payload.as_ref().map_or(0, |payload| u64::from(payload.len()));
         let node = Node { payload, next: NONE };
         if self.free == 0 {
             self.list.push(node);
@@ -223,6 +232,7 @@ impl Nodes {
         self.used -= 1;
         let node = &mut self.list[at as usize];
         let (payload, next) = (node.payload.take(), node.next);
+        self.bytes -= payload.as_ref().map_or(0, |payload| u64::from(payload.len()));
         if self.used == 0 {
             // All lists are empty: start over, in order of memory, and give a burst's memory back.
             self.free = 0;

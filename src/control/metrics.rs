@@ -46,6 +46,9 @@ impl Metrics {
     }
 }
 
+const STAGE_HELP: &str =
+    "0 calm, 1 no new subscriptions, 2 no new connections, 3 the longest queues are cut.";
+
 #[derive(Debug)]
 struct NodeFigures {
     view: NodeView,
@@ -61,7 +64,12 @@ impl Collector for NodeFigures {
         self.encode_cores(&mut encoder)?;
         self.encode_closes(&mut encoder)?;
         self.encode_panics(&mut encoder)?;
+        self.encode_stalls(&mut encoder)?;
         let lost = "Lines of the log that nobody will read.";
+        let pressure = &self.view.pressure;
+        gauge(&mut encoder, "memory_stage", STAGE_HELP, &u64::from(pressure.stage() as u8))?;
+        gauge(&mut encoder, "memory_used_bytes", "Memory in use at the last measurement.", &pressure.used())?;
+        gauge(&mut encoder, "memory_limit_bytes", "What that is measured against.", &pressure.limit())?;
         counter(&mut encoder, "log_lines_dropped", lost, &journal::dropped())?;
         let uptime = clock::now().since(self.started).as_secs_f64();
         gauge(&mut encoder, "uptime_seconds", "Time since the start.", &uptime)?;
@@ -129,6 +137,17 @@ impl NodeFigures {
                 let labels = [("code", code.as_str()), ("core", core.as_str())];
                 family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
+        }
+        Ok(())
+    }
+
+    fn encode_stalls(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let help = "How long a core that has work has not come to the end of it; 0 below two seconds.";
+        let mut family = encoder.encode_descriptor("core_stalled_seconds", help, None, MetricType::Gauge)?;
+        let now = clock::now();
+        for (core, published) in self.cores() {
+            let stalled = published.stalled(now).as_secs_f64();
+            family.encode_family(&[("core", core.as_str())])?.encode_gauge(&stalled)?;
         }
         Ok(())
     }

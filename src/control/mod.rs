@@ -51,6 +51,7 @@ pub use supervisor::Supervisor;
 pub use upgrade::{Heir, READY, Upgrade};
 
 use crate::failpoint::FailPoints;
+use crate::pressure::Pressure;
 use crate::stats::Published;
 use crate::sys::clock;
 use crate::sys::mailbox::Inbox;
@@ -114,6 +115,15 @@ pub struct NodeView {
     /// Why this driver, in a word.
     pub driver_reason: &'static str,
     pub lifecycle: Arc<Lifecycle>,
+    pub pressure: Arc<Pressure>,
+}
+
+impl NodeView {
+    /// A core has work and does not get on with it.
+    fn is_stalled(&self) -> bool {
+        let now = clock::now();
+        self.published.iter().any(|published| !published.stalled(now).is_zero())
+    }
 }
 
 /// Both directions between the control plane and the cores.

@@ -72,7 +72,7 @@ pub(super) fn internal(view: NodeView, metrics: Metrics) -> Router {
     let router = Router::new()
         .route("/", get(async || line(StatusCode::OK, INDEX)))
         .route("/livez", get(alive))
-        .route("/readyz", get(async move || readiness(view.lifecycle.phase())))
+        .route("/readyz", get(async move || readiness(&view)))
         .route("/metrics", get(async move || scrape(&metrics)));
     bounded(router)
 }
@@ -87,8 +87,12 @@ async fn alive() -> Response {
     line(StatusCode::OK, "ok\n")
 }
 
-fn readiness(phase: Phase) -> Response {
-    match phase {
+fn readiness(view: &NodeView) -> Response {
+    match view.lifecycle.phase() {
+        // Whoever connected now might come to the core that does not answer.
+        Phase::Ready if view.is_stalled() => {
+            line(StatusCode::SERVICE_UNAVAILABLE, "degraded: a core is stalled\n")
+        }
         Phase::Ready => line(StatusCode::OK, "ready\n"),
         Phase::Starting => line(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         Phase::Draining => line(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
@@ -131,6 +135,6 @@ fn line(status: StatusCode, text: &'static str) -> Response {
 const INDEX: &str = "Ringway, internal port\n\
     \n\
     /livez    200 while the process runs\n\
-    /readyz   200 while the node takes new connections, 503 while it starts or drains\n\
+    /readyz   200 while the node takes new connections, 503 while it starts, drains or is degraded\n\
     /metrics  OpenMetrics 1.0 text\n\
     /api      server API: POST /api/info, /api/publish, /api/batch ..\n";

@@ -21,12 +21,14 @@ pub use roll::{Entry, Roll};
 pub use uring::play_any;
 
 use crate::control::Handover;
+use crate::pressure::Pressure;
 use crate::shard::ShardOptions;
 use crate::shard::mail::Mail;
 use crate::shard::memo::Memo;
 use crate::stats::Published;
 use crate::store::Store;
 use crate::sys::mailbox::{Inbox, Mailbox};
+use crate::sys::memory::Budget;
 use crossbeam_channel::{Receiver, Sender};
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use rustix::fd::OwnedFd;
@@ -50,6 +52,9 @@ pub struct Station {
     pub store: Option<Store>,
     pub published: Arc<Published>,
     pub admissions: Arc<Admissions>,
+    /// How short memory is, and what is measured for it.
+    pub pressure: Arc<Pressure>,
+    pub budget: Option<Budget>,
     pub entry: Entry,
     /// Told once, when the core could listen or cannot.
     pub ready: Sender<std::result::Result<(), NotReady>>,

@@ -5,11 +5,14 @@
 
 use super::errands::Errands;
 use super::{Entry, Station};
+use crate::failpoint::FailPoints;
+use crate::pressure::{Pressure, Stage};
 use crate::shard::mail::Mail;
 use crate::shard::{Input, Output, Shard};
 use crate::stats::Published;
-use crate::sys::clock;
 use crate::sys::mailbox::{Inbox, Mailbox};
+use crate::sys::memory::{self, Budget};
+use crate::sys::{clock, journal};
 use crate::time::Moment;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,11 +45,26 @@ pub(super) struct Turn {
     advanced_at: Moment,
     /// When the shard last heard the wall clock.
     time_told_at: Option<Moment>,
+    /// Most bytes queued to clients since the allocator was last asked.
+    peak_bytes: u64,
+    /// Bytes queued to clients when memory was last measured here, or fewer.
+    noted_bytes: u64,
+    trimmed_at: Moment,
+    pressure: Arc<Pressure>,
+    budget: Option<Budget>,
+    fail: FailPoints,
 }
 
 impl Turn {
     pub(super) fn new(station: Station, now: Moment) -> Self {
+        let fail = station.shard.fail.clone();
         Self {
+            peak_bytes: 0,
+            noted_bytes: 0,
+            trimmed_at: now,
+            pressure: station.pressure,
+            budget: station.budget,
+            fail,
             shard: Shard::new(station.shard, now),
             mail: station.mail,
             cores: station.cores,
@@ -72,20 +90,55 @@ impl Turn {
         self.entry.is_complete()
     }
 
+    /// Begins a turn.
     pub(super) fn tell_time(&mut self, now: Moment) {
+        self.shard.begin_turn();
         if self.time_told_at.is_none_or(|at| now.since(at) >= TIME_INTERVAL) {
             self.time_told_at = Some(now);
             self.shard.tell_time(now, clock::wall().as_millis() as i64);
         }
+        self.tell_pressure(now);
+        if let Some(time) = self.fail.take_stall() {
+            clock::stall(time);
+        }
+    }
+
+    /// Whoever finds that it is time measures for all cores.
+    fn tell_pressure(&mut self, now: Moment) {
+        let queued = self.shard.queued_bytes();
+        let grown = queued.saturating_sub(self.noted_bytes);
+        self.noted_bytes = self.noted_bytes.min(queued);
+        let mut is_fresh = false;
+        if let Some(budget) = &self.budget
+            && self.pressure.is_due(now, grown)
+        {
+            self.noted_bytes = queued;
+            // What was cut is free only when the kernel has it back.
+            if self.pressure.stage() > Stage::Calm && now.since(self.trimmed_at) >= TRIM_INTERVAL {
+                self.trimmed_at = now;
+                memory::trim();
+                is_fresh = true;
+            }
+            if let Some(used) = budget.used()
+                && let Some(stage) = self.pressure.note(used)
+            {
+                let (used, limit) = (used >> 20, budget.limit_bytes >> 20);
+                journal::tell(format!("ringway: memory: {used} of {limit} MiB in use: {}", stage.meaning()));
+            }
+        }
+        self.shard.tell_pressure(now, self.pressure.stage(), is_fresh);
     }
 
     pub(super) fn take_mail(&mut self, now: Moment, sockets: &mut impl Sockets) -> bool {
         // What waits now, and not what comes while we read: a core that is written to without end has clients, too.
-        let count = self.mail.depth();
+        let (count, before) = (self.mail.depth(), self.shard.spent());
         for _ in 0..count {
             let Some(mail) = self.mail.take() else { break };
             self.shard.handle(now, Input::Mail(mail));
             self.relieve(now, sockets);
+            if self.shard.is_spent(before, MAIL_UNITS) {
+                break;
+            }
         }
         count > 0
     }
@@ -106,14 +159,17 @@ impl Turn {
 
     /// Deadlines wait for what has arrived before them: after a long pause the pongs are there, only not read yet. `is_rest`:
     /// more has arrived than this turn has taken.
-    pub(super) fn fire(&mut self, now: Moment, is_rest: bool) {
+    pub(super) fn fire(&mut self, now: Moment, is_rest: bool, sockets: &mut impl Sockets) {
         let is_behind = is_rest && now.since(self.advanced_at) < ADVANCE_DELAY_MAX;
         if !is_behind && self.shard.deadline().is_some_and(|due| due <= now) {
             self.shard.advance(now);
+        } else if is_behind {
+            self.shard.resume_slices();
         }
         if !is_behind {
             self.advanced_at = now;
         }
+        self.relieve(now, sockets);
     }
 
     /// Carries out what the shard wants, until it wants nothing more. True if there was anything.
@@ -143,11 +199,20 @@ impl Turn {
 
     /// Announces sleep to the other cores. False: mail has come, do not sleep.
     pub(super) fn doze(&mut self, now: Moment) -> bool {
+        if self.shard.has_put_off() {
+            return false;
+        }
         self.publish(now);
-        self.mail.doze()
+        self.trim();
+        let sleeps = self.mail.doze();
+        if sleeps {
+            self.published.sleep();
+        }
+        sleeps
     }
 
     pub(super) fn wake(&self) {
+        self.published.see(clock::now());
         self.mail.wake();
     }
 
@@ -158,7 +223,10 @@ impl Turn {
     /// When a sleep has to end.
     pub(super) fn alarm(&self, now: Moment, sockets: &impl Sockets) -> Option<Moment> {
         let blocked = self.is_mail_blocked.then(|| now + MAIL_RETRY);
-        [self.shard.deadline(), blocked, sockets.deadline()].into_iter().flatten().min()
+        [self.shard.deadline(), blocked, sockets.deadline(), self.pressure.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A turn that began at `start` had something to do.
@@ -174,11 +242,22 @@ impl Turn {
         }
     }
 
+    /// The allocator keeps what long queues have left behind, unless it is asked.
+    fn trim(&mut self) {
+        let queued = self.shard.stats().queued_bytes;
+        if self.peak_bytes >= TRIM_BYTES_MIN && queued < self.peak_bytes / 4 {
+            self.peak_bytes = queued;
+            memory::trim();
+        }
+    }
+
     pub(super) fn publish(&mut self, now: Moment) {
         self.published_at = now;
+        self.published.see(now);
         let depth = self.mail.depth() as u64;
         let stats = self.shard.stats();
         stats.mail_depth = depth;
+        self.peak_bytes = self.peak_bytes.max(stats.queued_bytes);
         stats.loop_lag_ns = self.lag.as_nanos() as u64;
         self.published.publish(stats);
         self.lag = Duration::ZERO;
@@ -189,6 +268,12 @@ impl Turn {
 const ADVANCE_DELAY_MAX: Duration = Duration::from_secs(1);
 /// Sends of one connection in a row in the middle of a turn: 4 MiB, as much as a socket's buffer takes.
 const RELIEF_ROUNDS_MAX: u32 = 64;
+/// What the mail of a turn may cost, beside what clients do in it: two milliseconds. The rest waits for the next turn.
+const MAIL_UNITS: u32 = 20_000;
+/// Giving memory back takes milliseconds: not more often than this while it is short.
+const TRIM_INTERVAL: Duration = Duration::from_millis(100);
+/// Queues that were shorter leave nothing behind that is worth a millisecond.
+const TRIM_BYTES_MIN: u64 = 8 << 20;
 /// A full mailbox is tried again this often.
 const MAIL_RETRY: Duration = Duration::from_millis(1);
 /// The shard counts on from the wall clock that it was told; one that was set is noticed this soon.

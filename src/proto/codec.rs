@@ -35,11 +35,16 @@ pub enum Malformed {
 impl Codec {
     /// The commands of one message, in order, decoded one by one.
     pub fn decode(self, message: &[u8]) -> Commands<'_> {
+        self.decode_rest(message, 0)
+    }
+
+    /// The same of what is left of a message behind `count` commands.
+    pub fn decode_rest(self, rest: &[u8], count: u32) -> Commands<'_> {
         let rest = match self {
-            Self::Json => json::trim(message),
-            Self::Protobuf => message,
+            Self::Json => json::trim(rest),
+            Self::Protobuf => rest,
         };
-        Commands { codec: self, rest: Some(rest), count: 0 }
+        Commands { codec: self, rest: Some(rest), count }
     }
 
     /// A connect request without a command around it, as unidirectional transports send it.
@@ -105,6 +110,13 @@ pub struct Commands<'a> {
     /// `None` once the message is used up or has failed.
     rest: Option<&'a [u8]>,
     count: u32,
+}
+
+impl<'a> Commands<'a> {
+    /// What is left, and how many commands came before it. None: the message is used up or has failed.
+    pub fn rest(&self) -> Option<(&'a [u8], u32)> {
+        Some((self.rest?, self.count))
+    }
 }
 
 impl<'a> Iterator for Commands<'a> {

@@ -174,6 +174,7 @@ impl Shard {
         conn.reader.release(&mut self.pool);
         self.takeovers.end(id);
         self.wheel.disarm(id.slot);
+        self.forget_rest(id);
         true
     }
 

@@ -9,6 +9,7 @@ use super::durable::Askers;
 use super::guarding::channel_of;
 use super::mail::{Mail, Reply, RequestId};
 use super::requests::Asker;
+use super::slicing::LETTER_UNITS;
 use super::stream::StreamId;
 use crate::failpoint::Point;
 use crate::ids::CoreId;
@@ -43,6 +44,7 @@ enum Concern {
 impl Shard {
     pub(super) fn opened(&mut self, mail: Mail) {
         self.stats.mail_in += 1;
+        self.charge(LETTER_UNITS);
         // The letters of every delivery, without a copy of their channel's name.
         if let Mail::Publication { channel, bulletin } = mail {
             let is_done = self.attempt(Work::Letter, |shard| {

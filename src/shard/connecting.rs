@@ -35,8 +35,8 @@ pub(super) struct Connecting {
     /// Subscriptions that are still on their way in.
     missing: u32,
     welcomes: Vec<Welcome>,
-    /// Messages behind the connect command: how many commands of each have been served already.
-    behind: Vec<(usize, Box<[u8]>)>,
+    /// Messages behind the connect command, or what is left of them behind so many commands.
+    behind: Vec<(u32, Box<[u8]>)>,
     behind_bytes: usize,
 }
 
@@ -378,9 +378,7 @@ impl Shard {
         });
         self.start_beats(id);
         self.end_older_connections(id);
-        for (skip, message) in connecting.behind {
-            self.commands(id, &message, skip);
-        }
+        self.serve_behind(id, connecting.behind);
     }
 
     fn answer_connect(
@@ -426,12 +424,7 @@ impl Shard {
     }
 
     /// Keeps a message of a client whose connect command is still being served.
-    pub(super) fn keep_behind(
-        &mut self,
-        id: ConnId,
-        message: &[u8],
-        served: usize,
-    ) -> Result<(), Disconnect> {
+    pub(super) fn keep_behind(&mut self, id: ConnId, message: &[u8], served: u32) -> Result<(), Disconnect> {
         let bytes_max = self.settings.limits.message_bytes_max as usize;
         let Some(connecting) = self.connecting.get_mut(&id) else {
             return Err(Disconnect::BadRequest);

@@ -28,7 +28,7 @@ macro_rules! desk {
             dirty: &mut $shard.dirty,
             slow: &mut $shard.slow,
             is_pressed: &mut $shard.is_pressed,
-            outbox_bytes_max: $shard.settings.limits.outbox_bytes_max,
+            outbox_bytes_max: $shard.settings.limits.outbox_bytes_max >> $shard.stage.narrowing(),
             refused: 0,
         }
     };
@@ -102,6 +102,8 @@ impl Shard {
         };
         let walked = self.hub.fan_out(id, &bulletin.publication.tags, exclude, &mut press);
         let refused = press.desk.refused;
+        // Whoever causes deliveries pays for them.
+        self.charge(walked.delivered);
         if keeps_last && let Some(channel) = self.hub.channel_mut(id) {
             channel.last = Some(Arc::clone(&bulletin.publication));
         }
@@ -144,6 +146,7 @@ impl Shard {
             deflater: &mut self.deflater,
         };
         let walked = self.hub.announce(id, &mut town_crier);
+        self.charge(walked.delivered);
         self.stats.messages_out += u64::from(walked.delivered);
     }
 

@@ -124,6 +124,7 @@ impl Shard {
             self.cork.conn = None;
             self.cork.clear();
         }
+        self.forget_rest(id);
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
@@ -172,6 +173,7 @@ impl Shard {
         self.clients.forget(id.slot);
         self.users.forget(id.slot);
         self.wheel.disarm(id.slot);
+        self.forget_rest(id);
         let joins = self.joins.take_all(id);
         let connecting = self.connecting.remove(&id);
         self.uproot(id);

@@ -19,19 +19,21 @@ pub(super) struct Letters {
     queues: Vec<Queue>,
     /// Of one queue; words that must arrive do not count.
     count_max: usize,
+    bytes_max: u64,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     letters: VecDeque<Mail>,
+    bytes: u64,
     /// Channels whose `Gap` waits here with nothing behind it that lets somebody in: who joins later has missed nothing
     /// yet, and is owed a gap of its own.
     gaps: HashSet<Arc<str>>,
 }
 
 impl Letters {
-    pub(super) fn new(core_count: u16, count_max: usize) -> Self {
-        Self { queues: (0..core_count).map(|_| Queue::default()).collect(), count_max }
+    pub(super) fn new(core_count: u16, count_max: usize, bytes_max: u64) -> Self {
+        Self { queues: (0..core_count).map(|_| Queue::default()).collect(), count_max, bytes_max }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -41,8 +43,8 @@ impl Letters {
     /// A request: refused when the way is blocked.
     pub(super) fn ask(&mut self, to: CoreId, letter: Mail) -> Result<(), Full> {
         match self.queues.get_mut(to.index()) {
-            Some(queue) if queue.letters.len() < self.count_max => {
-                queue.letters.push_back(letter);
+            Some(queue) if queue.has_room(letter.bytes(), self.count_max, self.bytes_max) => {
+                queue.push(letter);
                 Ok(())
             }
             Some(_) | None => Err(Full),
@@ -55,7 +57,7 @@ impl Letters {
             if let Mail::Linked { channel, .. } = &letter {
                 queue.gaps.remove(channel);
             }
-            queue.letters.push_back(letter);
+            queue.push(letter);
         }
     }
 
@@ -71,15 +73,27 @@ impl Letters {
         let Some(queue) = self.queues.get_mut(to.index()) else {
             return false;
         };
-        if queue.letters.len() < self.count_max {
-            let letter = Mail::Publication { channel: Arc::clone(channel), bulletin: bulletin.clone() };
-            queue.letters.push_back(letter);
+        let bytes = bulletin.publication.data.len() as u64;
+        if queue.has_room(bytes, self.count_max, self.bytes_max) {
+            queue.push(Mail::Publication { channel: Arc::clone(channel), bulletin: bulletin.clone() });
             return true;
         }
         if queue.gaps.insert(Arc::clone(channel)) {
-            queue.letters.push_back(Mail::Gap { channel: Arc::clone(channel) });
+            queue.push(Mail::Gap { channel: Arc::clone(channel) });
         }
         false
+    }
+}
+
+impl Queue {
+    /// An empty one takes any letter.
+    fn has_room(&self, bytes: u64, count_max: usize, bytes_max: u64) -> bool {
+        self.letters.len() < count_max && (self.bytes == 0 || self.bytes.saturating_add(bytes) <= bytes_max)
+    }
+
+    fn push(&mut self, letter: Mail) {
+        self.bytes += letter.bytes();
+        self.letters.push_back(letter);
     }
 }
 
@@ -89,6 +103,7 @@ impl Shard {
         let mut is_blocked = false;
         for (to, queue) in self.letters.queues.iter_mut().enumerate() {
             while let Some(letter) = queue.letters.pop_front() {
+                let bytes = letter.bytes();
                 let gap = if let Mail::Gap { channel } = &letter { Some(Arc::clone(channel)) } else { None };
                 if let Err(letter) = send(CoreId(to as u16), letter) {
                     queue.letters.push_front(letter);
@@ -98,6 +113,7 @@ impl Shard {
                 if let Some(channel) = gap {
                     queue.gaps.remove(&channel);
                 }
+                queue.bytes -= bytes;
                 self.stats.mail_out += 1;
             }
         }
@@ -109,6 +125,7 @@ impl Shard {
 mod tests {
     use super::super::mail::RequestId;
     use super::*;
+    use crate::publication::Publication;
 
     const TO: CoreId = CoreId(0);
 
@@ -117,10 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn heavy_publications_become_a_gap_before_there_are_many_of_them() {
+        let channel: Arc<str> = Arc::from("c");
+        let publication = Arc::new(Publication { data: Box::from([7; 60]), ..Publication::default() });
+        let bulletin = Bulletin { publication, epoch: None, delta: false, exclude: None };
+        let mut letters = Letters::new(1, 1000, 100);
+        assert!(letters.publication(TO, &channel, &bulletin));
+        assert!(!letters.publication(TO, &channel, &bulletin));
+        assert_eq!(gap_count(&letters), 1);
+    }
+
+    #[test]
     fn publications_beyond_the_limit_become_one_gap_for_each_time_that_somebody_was_let_in() {
         let channel: Arc<str> = Arc::from("c");
         let bulletin = Bulletin { publication: Arc::default(), epoch: None, delta: false, exclude: None };
-        let mut letters = Letters::new(1, 1);
+        let mut letters = Letters::new(1, 1, 1 << 20);
         assert!(letters.publication(TO, &channel, &bulletin));
         for _ in 0..3 {
             assert!(!letters.publication(TO, &channel, &bulletin));

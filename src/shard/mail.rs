@@ -100,6 +100,55 @@ pub enum Mail {
     },
 }
 
+impl Mail {
+    /// Bytes that wait with it, as far as peers decide about them.
+    pub fn bytes(&self) -> u64 {
+        let all = |publications: &[Arc<Publication>]| {
+            publications.iter().map(|publication| publication.data.len()).sum::<usize>()
+        };
+        let bytes = match self {
+            Self::Publication { bulletin, .. } => bulletin.publication.data.len(),
+            Self::Query { query: Query::Publish(publish), .. } => publish.data.len(),
+            Self::Reply { reply: Reply::Recovered { publications: Some(publications), .. }, .. }
+            | Self::Reply { reply: Reply::History { publications, .. }, .. } => all(publications),
+            Self::Call { what, .. } => match &**what {
+                Call::Publish { publish, .. } => publish.data.len(),
+                Call::History { .. }
+                | Call::HistoryRemove { .. }
+                | Call::Cursor { .. }
+                | Call::SetCursor { .. }
+                | Call::Presence { .. }
+                | Call::PresenceStats { .. }
+                | Call::Channels { .. }
+                | Call::Info
+                | Call::Subscribe { .. }
+                | Call::Unsubscribe { .. }
+                | Call::Disconnect { .. }
+                | Call::Refresh { .. }
+                | Call::Connections { .. } => 0,
+            },
+            Self::Counted { people, .. } => people.len() * size_of::<Person>(),
+            Self::Stream { input: StreamInput::Commands(bytes), .. } => bytes.len(),
+            Self::Link { .. }
+            | Self::Linked { .. }
+            | Self::Unlink { .. }
+            | Self::Query { .. }
+            | Self::Reply { .. }
+            | Self::Presence { .. }
+            | Self::Gap { .. }
+            | Self::Census { .. }
+            | Self::Fate(_)
+            | Self::Answer { .. }
+            | Self::Stream { .. }
+            | Self::Settings(_)
+            | Self::Unlinkable { .. }
+            | Self::StopAccepting
+            | Self::Drain { .. } => 0,
+        };
+        bytes as u64
+    }
+}
+
 /// Names a request of the asking core until it is answered or given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(pub u64);

@@ -20,6 +20,7 @@ mod commands;
 mod concerns;
 mod connecting;
 mod conns;
+mod corking;
 mod cursors;
 mod delivering;
 mod durable;
@@ -43,6 +44,7 @@ mod ordering;
 mod pacing;
 mod people;
 mod port;
+mod pressing;
 mod publishing;
 mod random;
 mod rate;
@@ -54,6 +56,7 @@ pub mod results;
 mod revoking;
 mod sealing;
 pub mod settings;
+mod slicing;
 pub mod stream;
 mod streaming;
 mod subscribing;
@@ -73,15 +76,17 @@ pub use options::ShardOptions;
 pub use port::{Admission, Input, Output};
 pub use remains::Remains;
 pub use settings::Settings;
+pub use slicing::Portions;
 pub use tallies::Tallies;
 
 use crate::conn::outbox::Nodes;
-use crate::conn::{Conn, Load, Phase};
+use crate::conn::{Conn, Phase};
 use crate::delta::Encoder;
 use crate::hub::Hub;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::payload::Payload;
+use crate::pressure::Stage;
 use crate::stats::{Stats, Work};
 use crate::time::Moment;
 use crate::tls::{Acceptor, Keys};
@@ -91,6 +96,7 @@ use apps::Apps;
 use beats::Pings;
 use connecting::Connecting;
 use conns::Conns;
+use corking::Cork;
 use durable::Vault;
 use expiring::Expiries;
 use flushing::Gathering;
@@ -104,6 +110,7 @@ use rate::{Rate, Rates};
 use requests::Requests;
 use results::Results;
 use revoking::Revoking;
+use slicing::{Piece, Slices};
 use std::collections::HashMap;
 use std::sync::Arc;
 use stream::StreamId;
@@ -136,6 +143,7 @@ pub struct Shard {
     keys: Keys,
     gathering: Gathering,
     cork: Cork,
+    slices: Slices,
     /// Slots with something to send or to finish.
     dirty: Vec<u32>,
     /// Slots whose outbox refused a payload in this turn.
@@ -177,24 +185,12 @@ pub struct Shard {
     /// The ping of RFC 6455, framed.
     native_ping: Payload,
     is_draining: bool,
+    /// How short memory is.
+    stage: Stage,
+    /// When queues may be cut again.
+    shed_at: Moment,
     wreckage: Wreckage,
     stats: Stats,
-}
-
-/// Frames for one connection that the current input has caused: they leave as one payload.
-#[derive(Debug, Default)]
-struct Cork {
-    conn: Option<ConnId>,
-    bytes: Vec<u8>,
-    /// As far as the last answer that is whole.
-    whole: usize,
-}
-
-impl Cork {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.whole = 0;
-    }
 }
 
 impl Shard {
@@ -219,12 +215,13 @@ impl Shard {
             takeovers: Takeovers::default(),
             requests: Requests::default(),
             turns: Turns::default(),
-            letters: Letters::new(options.core_count, options.mail_count_max),
+            letters: Letters::new(options.core_count, options.mail_count_max, options.mail_bytes_max),
             random: Random::new(options.seed),
             tls_rate: Self::tls_rate(settings.tls.as_ref().and_then(|tls| tls.rate), now),
             keys: Keys::new(limits::TLS_KEY_COUNT_KEPT_MAX),
             gathering: Gathering::default(),
             cork: Cork::default(),
+            slices: Slices::new(options.portions),
             dirty: Vec::new(),
             slow: Vec::new(),
             is_pressed: false,
@@ -252,6 +249,8 @@ impl Shard {
             pings: Pings::default(),
             native_ping: Payload::new(native_ping),
             is_draining: false,
+            stage: Stage::default(),
+            shed_at: now,
             wreckage: Wreckage::default(),
             stats: Stats::default(),
             settings,
@@ -301,11 +300,13 @@ impl Shard {
         match input {
             Input::Received { conn, bytes } => {
                 self.attempt_for(Work::Input, conn, |shard| {
+                    shard.begin_slice(conn);
                     shard.received(conn, bytes);
                     shard.uncork();
+                    shard.end_slice(conn);
                 });
             }
-            Input::Ended { conn } => self.attempt_for(Work::Input, conn, |shard| shard.ended(conn)),
+            Input::Ended { conn } => self.attempt_for(Work::Input, conn, |shard| shard.no_more(conn)),
             Input::Broken { conn } => self.attempt_for(Work::Input, conn, |shard| shard.broken(conn)),
             Input::Sent { conn } => self.attempt_for(Work::Input, conn, |shard| shard.sent(conn)),
             Input::Closed { conn } => self.free(conn),
@@ -326,6 +327,8 @@ impl Shard {
     /// Fires every deadline up to `now`.
     pub fn advance(&mut self, now: Moment) {
         self.now = now;
+        // The pong that a deadline waits for may lie in what was put off.
+        self.serve_put_off();
         let mut fired = std::mem::take(&mut self.fired);
         self.wheel.advance(now, &mut fired);
         for slot in fired.drain(..) {
@@ -368,6 +371,7 @@ impl Shard {
             self.sweeps.deadline(),
             self.revoking.deadline(self.now),
             positions,
+            self.has_put_off().then_some(self.now),
         ];
         dues.into_iter().flatten().min()
     }
@@ -377,6 +381,7 @@ impl Shard {
         self.stats.connections = u64::from(self.conns.count());
         self.stats.channels = self.hub.channel_count() as u64;
         self.count_compression();
+        self.stats.queued_bytes = self.nodes.bytes();
         &mut self.stats
     }
 
@@ -386,16 +391,29 @@ impl Shard {
 
     fn received(&mut self, id: ConnId, bytes: &mut [u8]) {
         self.stats.bytes_in += bytes.len() as u64;
+        // Behind what waits it waits, too, as it came.
+        if self.slices.holds(id) {
+            return self.put_off(id, Piece::Bytes(bytes.to_vec()));
+        }
+        self.take_bytes(id, bytes);
+    }
+
+    /// What came from the socket, in its turn.
+    fn take_bytes(&mut self, id: ConnId, bytes: &mut [u8]) {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
         match conn.tls.take_if(|_| !conn.phase.is_over()) {
             Some(session) => self.unseal(id, session, bytes),
-            None => self.received_plain(id, bytes),
+            None => self.take_plain(id, bytes),
         }
     }
 
-    fn received_plain(&mut self, id: ConnId, bytes: &mut [u8]) {
+    /// The same without TLS around it.
+    fn take_plain(&mut self, id: ConnId, bytes: &mut [u8]) {
+        if self.slices.holds(id) {
+            return self.put_off(id, Piece::Plain(bytes.to_vec()));
+        }
         let Some(conn) = self.conns.get(id) else {
             return;
         };
@@ -405,65 +423,6 @@ impl Shard {
             Phase::Leaving => self.add_to_handover(id, bytes),
             Phase::Lingering { .. } => {}
         }
-    }
-
-    /// Appends a frame to what the current input answers to `id`.
-    fn answer(&mut self, id: ConnId, opcode: Opcode, payload: &[u8]) {
-        self.cork_for(id);
-        let window = self.conns.get(id).and_then(|conn| conn.deflate.shared());
-        self.deflater.append(&mut self.cork.bytes, opcode, payload, window);
-        self.corked();
-    }
-
-    fn corked(&mut self) {
-        self.stats.messages_out += 1;
-        self.cork.whole = self.cork.bytes.len();
-        // Many small commands can ask for large answers: the limit of the queue holds within one input, too.
-        if self.cork.bytes.len() >= self.settings.limits.outbox_bytes_max as usize {
-            self.uncork();
-        }
-    }
-
-    fn is_slow(&self, id: ConnId) -> bool {
-        self.conns.get(id).is_none_or(|conn| conn.is_slow)
-    }
-
-    fn cork_for(&mut self, id: ConnId) {
-        if self.cork.conn != Some(id) {
-            self.uncork();
-            self.cork.conn = Some(id);
-        }
-    }
-
-    /// Queues what is corked. Needed before anything else is queued that must not overtake it.
-    fn uncork(&mut self) {
-        let Some(id) = self.cork.conn.take() else {
-            return;
-        };
-        self.cork.whole = 0;
-        if self.cork.bytes.is_empty() {
-            return;
-        }
-        let payload = if self.cork.bytes.capacity() > CORK_BYTES_KEPT {
-            Payload::new(std::mem::take(&mut self.cork.bytes))
-        } else {
-            let payload = Payload::copy(&self.cork.bytes);
-            self.cork.bytes.clear();
-            payload
-        };
-        self.queue(id, payload);
-    }
-
-    /// Owes `payload` to `id`, or marks the connection as slow.
-    fn queue(&mut self, id: ConnId, payload: Payload) {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        let Ok(load) = conn.owe(&mut self.nodes, payload, self.settings.limits.outbox_bytes_max) else {
-            return self.slow.push(id.slot);
-        };
-        self.is_pressed |= load == Load::Heavy;
-        self.mark_dirty(id);
     }
 
     fn mark_dirty(&mut self, id: ConnId) {
@@ -483,6 +442,3 @@ impl Shard {
         }
     }
 }
-
-/// A reply buffer that grew beyond this goes with its payload instead of being kept.
-const CORK_BYTES_KEPT: usize = 64 * limits::KIB as usize;

@@ -2,6 +2,7 @@
 //! What may change meanwhile is in `Settings`.
 
 use super::settings::Settings;
+use super::slicing::Portions;
 use super::tallies::Tallies;
 use crate::failpoint::FailPoints;
 use crate::ids::CoreId;
@@ -24,6 +25,10 @@ pub struct ShardOptions {
     pub close_max: Duration,
     /// Letters that wait here for room in another core's mailbox.
     pub mail_count_max: usize,
+    /// Bytes that wait likewise.
+    pub mail_bytes_max: u64,
+    /// What a turn is divided into.
+    pub portions: Portions,
     /// Zero: no pings. Clients are told at connect and rely on it, so it cannot change under them.
     pub ping_interval: Duration,
     pub pong_max: Duration,
@@ -48,6 +53,8 @@ impl ShardOptions {
             uni_websocket: true,
             close_max: Duration::from_millis(limits::CLOSE_MS_MAX),
             mail_count_max: limits::MAIL_COUNT_MAX,
+            mail_bytes_max: limits::MAIL_BYTES_MAX,
+            portions: Portions::default(),
             ping_interval: Duration::from_millis(limits::PING_INTERVAL_MS),
             pong_max: Duration::from_millis(limits::PONG_MS_MAX),
             fail: FailPoints::default(),

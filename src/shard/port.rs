@@ -1,5 +1,6 @@
 //! What goes into a shard and what comes out: the seam between the machine and whatever drives it.
-//! Contract: after any number of `handle` and `advance`, one full `drain` before the driver sleeps.
+//! Contract: `begin_turn`, then any number of `handle` and `advance`, then one full `drain` before the driver sleeps. After
+//! each of them, if `take_pressure` says so, a drain that does not wait for the others: until then little is taken.
 
 use super::heard::Heard;
 use super::mail::Mail;
@@ -37,13 +38,31 @@ pub enum Input<'a> {
 #[derive(Debug)]
 pub enum Output {
     /// At most one per connection until its `Sent`.
-    Send { conn: ConnId, payload: Payload },
+    Send {
+        conn: ConnId,
+        payload: Payload,
+    },
     /// Send FIN; everything has been sent.
-    Shutdown { conn: ConnId },
+    Shutdown {
+        conn: ConnId,
+    },
+    /// Read no more from this connection until `Resume`: what it has sent waits its turn. What has been read already
+    /// may still come in. A driver that reads on loses nothing but the bound on what waits.
+    Pause {
+        conn: ConnId,
+    },
+    Resume {
+        conn: ConnId,
+    },
     /// Cancel what is pending, then close; answer with `Closed`.
-    Close { conn: ConnId },
+    Close {
+        conn: ConnId,
+    },
     /// Stop reading and give the socket with these bytes to the control plane; answer with `Closed`.
-    HandOver { conn: ConnId, received: Heard },
+    HandOver {
+        conn: ConnId,
+        received: Heard,
+    },
     /// For the control plane. It must arrive: a driver keeps it until there is room.
     Memo(Memo),
     /// For the store, which answers with `Mail::Fate`. Refused: answer with a failure at once.

@@ -2,6 +2,7 @@
 //! Invariant: events are handled in order, and none after the one that ended the connection.
 
 use super::Shard;
+use super::slicing::{COMMAND_UNITS, Piece};
 use crate::conn::session::Stage;
 use crate::conn::{Conn, Phase};
 use crate::ids::ConnId;
@@ -26,12 +27,21 @@ impl Shard {
         let options = ReadOptions { deflate: conn.deflate.is_on(), ..self.read };
         let mut completed = false;
         loop {
+            if !input.is_empty() && self.is_cut(id) {
+                self.put_off(id, Piece::Plain(input.to_vec()));
+                break;
+            }
             let len = input.len();
             let mut rest = &mut *input;
             let history = self.takeovers.heard(id);
-            let then = match reader.next_after(&mut rest, &options, &mut self.pool, history) {
+            let next = reader.next_after(&mut rest, &options, &mut self.pool, history);
+            let left = rest.len();
+            // Also when nothing has come of it: a message may inflate to far more than was read.
+            let work = self.pool.inflater.take_work() as usize;
+            self.charge_bytes(len - left + work);
+            self.charge(FRAME_UNITS);
+            let then = match next {
                 Ok(Some(event)) => {
-                    let left = rest.len();
                     completed |= matches!(event, Event::Message(..));
                     let then = self.event(id, event);
                     input = input.get_mut(len - left..).unwrap_or_default();
@@ -118,21 +128,28 @@ impl Shard {
         self.close(id, Some(CloseCode::UNSUPPORTED_DATA), reason);
     }
 
-    /// Commands of one message, without the first `skip` of them. Behind a connect command that waits for somebody
-    /// they are kept.
-    pub(super) fn commands(&mut self, id: ConnId, message: &[u8], skip: usize) {
+    /// Commands of one message, or of its rest, behind as many as were `served`. Behind a connect command that waits for
+    /// somebody they are kept.
+    pub(super) fn commands(&mut self, id: ConnId, message: &[u8], served: u32) {
         let Some(codec) = self.session(id).map(|session| session.wire.codec) else {
             return;
         };
-        if skip == 0
+        if served == 0
             && let Err(disconnect) = self.pace_bytes(id, message.len())
         {
             return self.disconnect(id, disconnect);
         }
-        for (at, command) in codec.decode(message).enumerate().skip(skip) {
+        let mut commands = codec.decode_rest(message, served);
+        while let Some((rest, count)) = commands.rest() {
+            // One at least is served, however little the slice has left.
+            if count > served && self.is_cut(id) {
+                return self.put_off(id, Piece::Message { bytes: rest.to_vec(), served: count });
+            }
+            let Some(command) = commands.next() else { break };
+            self.charge(COMMAND_UNITS);
             let is_waiting = self.session(id).is_some_and(|session| session.stage == Stage::Connecting);
             let verdict = match command {
-                _ if is_waiting => self.keep_behind(id, message, at),
+                _ if is_waiting => self.keep_behind(id, rest, count),
                 Ok(command) => {
                     self.stats.commands += 1;
                     self.command(id, &command)
@@ -148,3 +165,6 @@ impl Shard {
         }
     }
 }
+
+/// A frame by itself: reading it, and answering one that needs no more than a copy.
+const FRAME_UNITS: u32 = 2;

@@ -5,8 +5,9 @@
 
 use super::heard::Sealed;
 use super::rate::Rate;
+use super::slicing::Piece;
 use super::{Output, Shard};
-use crate::conn::Phase;
+use crate::conn::{Conn, Phase};
 use crate::ids::ConnId;
 use crate::payload::Payload;
 use crate::stats::Stats;
@@ -34,6 +35,13 @@ impl Shard {
             if !then || is_over {
                 break;
             }
+            // What one record has brought waits, so the next stays sealed behind it. Before the upgrade nothing waits: a socket
+            // that changes planes takes everything along.
+            let is_open = self.conns.get(id).is_some_and(Conn::is_open);
+            if is_open && !rest.is_empty() && self.is_cut(id) {
+                self.put_off(id, Piece::Bytes(std::mem::take(&mut rest).to_vec()));
+                break;
+            }
         }
         self.keep_session(id, session, rest);
     }
@@ -47,11 +55,12 @@ impl Shard {
                 true
             }
             Event::Data(plain) => {
-                self.received_plain(id, plain);
+                self.charge_bytes(plain.len());
+                self.take_plain(id, plain);
                 true
             }
             Event::Ended => {
-                self.ended(id);
+                self.no_more(id);
                 false
             }
         }

@@ -2,6 +2,7 @@
 //! Invariant: a stream has exactly one connection until `End` or `Gone`; at most one memo of bytes is under way.
 
 use super::memo::Memo;
+use super::slicing::Piece;
 use super::stream::{Opening, StreamId, StreamInput, StreamKind, StreamOutput};
 use super::{Output, Shard};
 use crate::conn::session::{Profile, Session, Stage, Stream};
@@ -24,11 +25,25 @@ impl Shard {
             StreamInput::Commands(bytes) => {
                 self.stats.messages_in += 1;
                 self.stats.bytes_in += bytes.len() as u64;
+                if self.slices.holds(id) {
+                    return self.queue_up(id, bytes);
+                }
+                self.begin_slice(id);
                 self.messages(id, &bytes);
+                self.end_slice(id);
             }
             StreamInput::Sent => self.sent(id),
             StreamInput::Gone => self.broken(id),
         }
+    }
+
+    /// Commands behind others that wait. Nobody can be made to send less here, so there is an end.
+    fn queue_up(&mut self, id: ConnId, bytes: Vec<u8>) {
+        let bytes_max = self.settings.limits.message_bytes_max as usize;
+        if self.slices.held_bytes(id) + bytes.len() > bytes_max.saturating_mul(2) {
+            return self.disconnect(id, Disconnect::TooManyRequests);
+        }
+        self.put_off(id, Piece::Message { bytes, served: 0 });
     }
 
     fn open_stream_connection(&mut self, stream: StreamId, opening: Opening) {

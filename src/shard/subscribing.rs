@@ -37,6 +37,7 @@ impl Shard {
     ) -> Result<(), Refused> {
         let name = &*request.channel;
         self.may_have_one_more(id, name)?;
+        self.may_grow()?;
         let settings = Arc::clone(&self.settings);
         let resolved = settings.namespaces.resolve(name)?;
         let wish = self.wish(id, request, resolved.policy)?;

@@ -1,6 +1,9 @@
 //! What a simulated world does to those who live in it. The defaults are kind.
 //! Invariant: nothing here breaks what the driver promises to a shard (`shard::port`).
 
+use super::dice::Dice;
+use crate::shard::Portions;
+
 #[derive(Clone, Debug)]
 pub struct Faults {
     /// Bytes that arrive at once, at most.
@@ -21,6 +24,8 @@ pub struct Faults {
     pub disk_lag: u32,
     /// Per cent of orders that the disk fails, and of those that it does not take at all.
     pub disk_failure: u32,
+    /// Per cent of connections that are read on although the shard has had enough for now.
+    pub unheeded: u32,
     /// Time that passes in a step, at most.
     pub step_nanos_max: usize,
 }
@@ -37,7 +42,22 @@ impl Default for Faults {
             mail_count_max: 1024,
             disk_lag: 0,
             disk_failure: 0,
+            unheeded: 0,
             step_nanos_max: 1000,
         }
     }
 }
+
+/// How turns are divided in the world of this seed: in most of them so that nearly everything waits for its turn.
+pub fn portions(seed: u64) -> Portions {
+    let mut dice = Dice::new(seed ^ APART);
+    match dice.below(4) {
+        0 => Portions::default(),
+        1 => Portions { turn: 200, most: 60, least: 20 },
+        2 => Portions { turn: 30, most: 30, least: 1 },
+        _ => Portions { turn: 1, most: 1, least: 1 },
+    }
+}
+
+/// So that worlds are otherwise what they would be without.
+const APART: u64 = 0x51_1c_e5;

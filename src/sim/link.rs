@@ -16,6 +16,8 @@ pub struct Link {
     sending: Option<Sending>,
     server: Server,
     has_told_end: bool,
+    /// The shard wants to hear no more for now.
+    is_paused: bool,
     /// What the shard gave to the control plane, if it did.
     pub handed_over: Option<Vec<u8>>,
 }
@@ -67,6 +69,7 @@ impl Link {
             sending: None,
             server: Server::Open,
             has_told_end: false,
+            is_paused: false,
             handed_over: None,
         }
     }
@@ -114,6 +117,14 @@ impl Link {
         if self.down.end() != End::Reset {
             self.sending = Some(Sending { payload, done: 0 });
         }
+    }
+
+    pub fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    pub fn resume(&mut self) {
+        self.is_paused = false;
     }
 
     pub fn shut(&mut self) {
@@ -164,7 +175,9 @@ impl Link {
     /// Whether the driver has something to report.
     pub fn has_completion(&self) -> bool {
         match self.server {
-            Server::Open | Server::Shut => self.is_sent() || !self.up.is_empty() || self.has_untold_end(),
+            Server::Open | Server::Shut => {
+                self.is_sent() || !self.is_paused && (!self.up.is_empty() || self.has_untold_end())
+            }
             Server::Closing => true,
             Server::Gone => false,
         }
@@ -188,6 +201,10 @@ impl Link {
         if self.is_sent() {
             self.sending = None;
             return Some(Completion::Sent);
+        }
+        // Once it is told to close, what has been read already may come in late.
+        if self.is_paused && self.server != Server::Closing {
+            return None;
         }
         if !self.up.is_empty() {
             return Some(Completion::Received(self.up.read(chunk_max.max(1))));

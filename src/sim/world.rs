@@ -260,6 +260,7 @@ impl World {
             return;
         }
         let unix_ms = self.unix_ms().cast_signed();
+        self.cores[core].shard.begin_turn();
         self.cores[core].shard.tell_time(self.now, unix_ms);
         let mut sources = self.sources(core);
         self.dice.shuffle(&mut sources);
@@ -288,6 +289,7 @@ impl World {
             self.deliver(core, Mail::Fate(fate));
         }
         self.cores[core].shard.advance(self.now);
+        self.relieve(core);
         self.drain(core);
         self.cores[core].shard.check();
     }
@@ -302,6 +304,7 @@ impl World {
         if !self.cores[core].options.fail.is_planned() {
             self.watch.judge(core, &kind, before, after);
         }
+        self.relieve(core);
     }
 
     fn sources(&self, core: usize) -> Vec<Source> {
@@ -329,6 +332,14 @@ impl World {
             Completion::Sent => shard.handle(self.now, Input::Sent { conn }),
             Completion::Closed => shard.handle(self.now, Input::Closed { conn }),
         }
+        self.relieve(core);
+    }
+
+    /// Somebody is owed much: what can leave does so before more is made.
+    fn relieve(&mut self, core: usize) {
+        if self.cores[core].shard.take_pressure() {
+            self.drain(core);
+        }
     }
 
     fn drain(&mut self, core: usize) {
@@ -341,6 +352,12 @@ impl World {
                 Output::Close { conn } => self.link(core, conn).close(),
                 Output::HandOver { conn, received } => self.link(core, conn).hand_over(received.plain),
                 Output::Memo(Memo::Answered { call, outcome, .. }) => self.answers.push_back((call, outcome)),
+                Output::Pause { conn } => {
+                    if !self.dice.percent(self.faults.unheeded) {
+                        self.link(core, conn).pause();
+                    }
+                }
+                Output::Resume { conn } => self.link(core, conn).resume(),
                 Output::Memo(Memo::Ask { .. } | Memo::Stream { .. } | Memo::Event(_)) => {}
                 Output::Order(order) if self.dice.percent(self.faults.disk_failure) => {
                     self.disk.refuse(&order);

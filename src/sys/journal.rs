@@ -107,7 +107,7 @@ fn write_line(line: &str) -> bool {
 }
 
 /// Lines that wait for a reader that is slow: some seconds of the worst log.
-const LINE_COUNT_MAX: usize = 1024;
+const LINE_COUNT_MAX: usize = 256;
 /// A reader that takes nothing does not keep the process.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
 

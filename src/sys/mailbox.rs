@@ -1,26 +1,76 @@
 //! A bounded lock-free queue into one thread, with a doorbell that is rung only when the owner sleeps.
 //!
+//! Letters are bounded in number, and in bytes if somebody says what each weighs; an empty queue takes any letter.
+//!
 //! Invariant: after `Inbox::doze` said true, any later `post` rings. The flag and the queue are ordered by a full fence
 //! on both sides (Dekker), so either the owner sees the letter or the sender sees the sleeper.
 
 use super::doorbell::Doorbell;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// Creates a queue of at most `count_max` letters.
 pub fn mailbox<T>(count_max: usize) -> rustix::io::Result<(Mailbox<T>, Inbox<T>)> {
+    weighed_mailbox(count_max, u64::MAX, |_| 0)
+}
+
+/// The same with at most `bytes_max` bytes waiting, as `weigh` counts them.
+pub fn weighed_mailbox<T>(
+    count_max: usize,
+    bytes_max: u64,
+    weigh: fn(&T) -> u64,
+) -> rustix::io::Result<(Mailbox<T>, Inbox<T>)> {
     let (sender, receiver) = bounded(count_max);
+    let scale = Scale { waiting: Arc::default(), bytes_max, weigh };
     let (bell, alarm) = (Doorbell::new()?, Doorbell::new()?);
     let asleep = Arc::new(AtomicBool::new(false));
-    let mailbox = Mailbox { sender, bell: bell.clone(), alarm: alarm.clone(), asleep: Arc::clone(&asleep) };
-    Ok((mailbox, Inbox { receiver, bell, alarm, asleep }))
+    let (rings, wakes) = (bell.clone(), alarm.clone());
+    let mailbox =
+        Mailbox { sender, scale: scale.clone(), bell: rings, alarm: wakes, asleep: Arc::clone(&asleep) };
+    Ok((mailbox, Inbox { receiver, scale, bell, alarm, asleep }))
+}
+
+/// Letters without weight cost it nothing.
+#[derive(Debug)]
+struct Scale<T> {
+    waiting: Arc<AtomicU64>,
+    bytes_max: u64,
+    weigh: fn(&T) -> u64,
+}
+
+impl<T> Clone for Scale<T> {
+    fn clone(&self) -> Self {
+        Self { waiting: Arc::clone(&self.waiting), bytes_max: self.bytes_max, weigh: self.weigh }
+    }
+}
+
+impl<T> Scale<T> {
+    /// Counts the letter in. None: too heavy for what waits already.
+    fn enter(&self, letter: &T) -> Option<u64> {
+        let bytes = (self.weigh)(letter);
+        if bytes > 0 {
+            let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+            if before > 0 && before.saturating_add(bytes) > self.bytes_max {
+                self.leave(bytes);
+                return None;
+            }
+        }
+        Some(bytes)
+    }
+
+    fn leave(&self, bytes: u64) {
+        if bytes > 0 {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The sending side; any number of threads.
 #[derive(Debug)]
 pub struct Mailbox<T> {
     sender: Sender<T>,
+    scale: Scale<T>,
     bell: Doorbell,
     alarm: Doorbell,
     asleep: Arc<AtomicBool>,
@@ -30,6 +80,7 @@ impl<T> Clone for Mailbox<T> {
     fn clone(&self) -> Self {
         Self {
             sender: self.sender.clone(),
+            scale: self.scale.clone(),
             bell: self.bell.clone(),
             alarm: self.alarm.clone(),
             asleep: Arc::clone(&self.asleep),
@@ -40,8 +91,14 @@ impl<T> Clone for Mailbox<T> {
 impl<T> Mailbox<T> {
     /// Gives the letter back when the queue is full or its owner has gone; the caller decides who has to know.
     pub fn post(&self, letter: T) -> Result<(), T> {
-        self.sender.try_send(letter).map_err(|error| match error {
-            TrySendError::Full(letter) | TrySendError::Disconnected(letter) => letter,
+        let Some(bytes) = self.scale.enter(&letter) else {
+            return Err(letter);
+        };
+        self.sender.try_send(letter).map_err(|error| {
+            self.scale.leave(bytes);
+            match error {
+                TrySendError::Full(letter) | TrySendError::Disconnected(letter) => letter,
+            }
         })?;
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
@@ -66,6 +123,7 @@ impl<T> Mailbox<T> {
 #[derive(Debug)]
 pub struct Inbox<T> {
     receiver: Receiver<T>,
+    scale: Scale<T>,
     bell: Doorbell,
     alarm: Doorbell,
     asleep: Arc<AtomicBool>,
@@ -73,7 +131,9 @@ pub struct Inbox<T> {
 
 impl<T> Inbox<T> {
     pub fn take(&self) -> Option<T> {
-        self.receiver.try_recv().ok()
+        let letter = self.receiver.try_recv().ok()?;
+        self.scale.leave((self.scale.weigh)(&letter));
+        Some(letter)
     }
 
     pub fn depth(&self) -> usize {
@@ -118,6 +178,18 @@ mod tests {
         assert_eq!(mailbox.post(2), Err(2));
         assert_eq!(inbox.take(), Some(1));
         assert_eq!(mailbox.post(3), Ok(()));
+    }
+
+    #[test]
+    fn letters_are_bounded_by_their_weight_too() {
+        let (mailbox, inbox) = weighed_mailbox(10, 100, |bytes: &u64| *bytes).unwrap();
+        assert_eq!(mailbox.post(500), Ok(()), "an empty queue takes any letter");
+        assert_eq!(mailbox.post(1), Err(1));
+        assert_eq!(mailbox.post(0), Ok(()), "what weighs nothing is bounded by its number");
+        assert_eq!(inbox.take(), Some(500));
+        assert_eq!(mailbox.post(60), Ok(()));
+        assert_eq!(mailbox.post(41), Err(41));
+        assert_eq!(mailbox.post(40), Ok(()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod epoll;
 pub mod inheritance;
 pub mod journal;
 pub mod mailbox;
+pub mod memory;
 pub mod notify;
 pub mod panics;
 pub mod park;

@@ -474,3 +474,41 @@ const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
 const ENTER_REGISTERED_RING: u32 = 1 << 4;
 const REGISTER_RING_FDS: u32 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::super::doorbell::Doorbell;
+    use super::*;
+    use rustix::event::{EventfdFlags, eventfd};
+    use rustix::fd::AsFd;
+    use std::collections::BTreeSet;
+
+    /// Where the kernel refuses rings there is nothing to see.
+    #[test]
+    fn completions_beyond_the_queue_are_late_and_not_lost() {
+        const COUNT: u64 = 300;
+        let bell = Doorbell::new().unwrap();
+        let options = RingOptions { submissions: 8, completions: 16, buffers: 16, buffer_bytes: 64 };
+        let Ok(mut ring) = Ring::new(options, bell.as_fd()) else { return };
+        let ready = eventfd(1, EventfdFlags::NONBLOCK).unwrap();
+        let mut is_overflown = false;
+        for token in 0..COUNT {
+            ring.poll(ready.as_raw_fd(), Token::new(token));
+            ring.submit().unwrap();
+            is_overflown |= ring.is_overflown();
+        }
+        let mut seen = BTreeSet::new();
+        // A request that finds no room is over: whoever made it makes it anew, once.
+        while seen.len() < COUNT as usize {
+            ring.submit().unwrap();
+            is_overflown |= ring.is_overflown();
+            while let Some(completion) = ring.reap() {
+                let Completion::Polled { token, result, .. } = completion else { continue };
+                assert_eq!(result, Ok(Ready::Bytes));
+                seen.insert(token.get());
+            }
+            assert!(seen.len() == COUNT as usize || ring.is_ready(), "{} of {COUNT} came", seen.len());
+        }
+        assert!(is_overflown, "the queue was large enough for all");
+    }
+}

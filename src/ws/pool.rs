@@ -18,6 +18,12 @@ impl Pool {
         Self { free: Vec::new(), inflater: Inflater::new() }
     }
 
+    /// Gives back what is kept for the next time.
+    pub fn shrink(&mut self) {
+        self.free = Vec::new();
+        self.inflater.shrink();
+    }
+
     pub(super) fn take(&mut self) -> Box<Partial> {
         self.free.pop().unwrap_or_else(|| Box::new(Partial::new()))
     }

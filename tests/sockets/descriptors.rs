@@ -7,6 +7,22 @@ use crate::support::server::Server;
 use crate::support::wait::{pause, wait_until};
 use std::time::Duration;
 
+/// what is kept back covers what a node holds with nothing to do, and a scraper, whatever the number of cores.
+#[test]
+fn what_is_kept_back_is_what_a_node_needs() {
+    use ringway::limits::{
+        RESERVED_DESCRIPTOR_COUNT_PER_CORE, SURPLUS_DESCRIPTOR_COUNT, reserved_descriptors,
+    };
+    let held = |cores| descriptor_count(Server::start_on(cores, "").pid()) as u64;
+    let (one, cores) = (held(1), Server::core_count(2));
+    let kept = |cores| reserved_descriptors(cores) - u64::from(SURPLUS_DESCRIPTOR_COUNT);
+    assert!(one + 32 <= kept(1), "{one} on one core, of {}", kept(1));
+    if cores > 1 {
+        let more = held(cores) - one;
+        assert!(more <= RESERVED_DESCRIPTOR_COUNT_PER_CORE, "{more} more for another core");
+    }
+}
+
 /// mute peers fill every place and every descriptor that may be theirs. What the node keeps back is not theirs.
 #[test]
 fn a_flood_of_mute_peers_leaves_the_internal_port_and_the_clients_alone() {

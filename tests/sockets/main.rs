@@ -23,6 +23,7 @@ mod descriptors;
 mod drain;
 mod idleness;
 mod limits;
+mod overload;
 mod panics;
 mod pings;
 mod promotion;

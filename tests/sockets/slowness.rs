@@ -59,6 +59,42 @@ fn a_slow_reader_is_closed_with_3008_and_the_others_lose_nothing() {
     server.settled();
 }
 
+/// who was cut comes back with its position, and has then heard everything once and in order.
+#[test]
+fn a_slow_reader_that_comes_back_recovers_all_that_it_missed() {
+    let history = "history_size = 10_000\nhistory_ttl = \"10m\"\nforce_recovery = true\n[routes]";
+    let server = Server::start(&format!("{}queue_max_size = 65_536\n", OPEN.replace("[routes]", history)));
+    let mut publisher = Session::start(&server);
+    let mut slow = Session::over(Client::connect_narrow(server.public).upgrade(PATH));
+    slow.connect();
+    let joined = slow.ask("subscribe", &json!({ "channel": "busy" }))["subscribe"].clone();
+    let mut published = 0;
+    while server.metrics().figure("slow_disconnects_total") == 0 {
+        for _ in 0..10 {
+            published += 1;
+            publisher.publish("busy", &json!([published, "x".repeat(10_000)]));
+        }
+    }
+    let mut heard = Vec::new();
+    while let Ok(publication) = slow.story_or_end() {
+        heard.push(publication.data[0].as_u64().unwrap());
+    }
+    let mut again = Session::start(&server);
+    let request = json!({
+        "channel": "busy", "recover": true, "epoch": joined["epoch"], "offset": heard.len(),
+    });
+    let reply = again.ask("subscribe", &request)["subscribe"].clone();
+    assert_eq!(reply["recovered"], true, "{reply}");
+    let missed = reply["publications"].as_array().unwrap();
+    assert!(!missed.is_empty());
+    heard.extend(missed.iter().map(|publication| publication["data"][0].as_u64().unwrap()));
+    assert!(heard.into_iter().eq(1..=published), "each once, in order");
+    publisher.publish("busy", &json!("live"));
+    assert_eq!(again.publication().data, "live");
+    drop((publisher, slow, again));
+    server.settled();
+}
+
 /// what was queued for those who never read is free again when they are gone. The allocator may keep some of it
 /// for the next ones, but never more with every wave.
 #[test]

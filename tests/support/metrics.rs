@@ -24,6 +24,14 @@ impl Metrics {
         values.iter().sum()
     }
 
+    /// The same of one core.
+    #[track_caller]
+    pub fn of_core(&self, name: &str, core: usize) -> u64 {
+        let values = self.values(&format!("ringway_{name}{{core=\"{core}\""));
+        assert_eq!(values.len(), 1, "ringway_{name} of core {core}");
+        values[0]
+    }
+
     /// A figure of the node with all of its labels, without prefix.
     #[track_caller]
     pub fn labelled(&self, name: &str) -> u64 {
@@ -35,6 +43,11 @@ impl Metrics {
     /// The same for one that may not have been seen yet.
     pub fn seen(&self, name: &str) -> u64 {
         self.values(&format!("ringway_{name} ")).iter().sum()
+    }
+
+    /// The page as it is.
+    pub fn text(&self) -> &str {
+        &self.0
     }
 
     /// Connections closed with this code.

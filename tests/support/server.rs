@@ -61,7 +61,7 @@ impl Server {
 
     /// However the command starts it, with this driver.
     pub fn start_as(driver: &str, command: Command, config: &str) -> Self {
-        Self::launch_with(driver, Some(1), Some(config), command, Stdio::null())
+        Self::launch_with(driver, Some(1), Some(config), command, Stdio::null(), None)
     }
 
     /// The configuration alone says how many cores there are, and can say something else to a successor.
@@ -71,7 +71,7 @@ impl Server {
 
     /// The configuration says which driver it is, too.
     pub fn start_by_file_alone(config: &str) -> Self {
-        Self::launch_with("", None, Some(config), Command::new(BINARY), Stdio::null())
+        Self::launch_with("", None, Some(config), Command::new(BINARY), Stdio::null(), None)
     }
 
     /// As a supervisor would, with these variables.
@@ -90,8 +90,15 @@ impl Server {
         Self::launch(Some(cores), Some(config), command, Stdio::from(OwnedFd::from(listener)))
     }
 
+    /// With what shall fail, and standard error going wherever this goes.
+    pub fn start_logging_to(errors: Stdio, plans: &str, config: &str) -> Self {
+        let mut command = Command::new(BINARY);
+        command.env(ringway::failpoint::VARIABLE, plans);
+        Self::launch_with(own_driver(), Some(1), Some(config), command, Stdio::null(), Some(errors))
+    }
+
     fn launch(cores: Option<usize>, config: Option<&str>, command: Command, stdin: Stdio) -> Self {
-        Self::launch_with(if is_epoll() { "epoll" } else { "uring" }, cores, config, command, stdin)
+        Self::launch_with(own_driver(), cores, config, command, stdin, None)
     }
 
     fn launch_with(
@@ -100,6 +107,7 @@ impl Server {
         config: Option<&str>,
         mut command: Command,
         stdin: Stdio,
+        errors: Option<Stdio>,
     ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("server-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -119,13 +127,14 @@ impl Server {
             command.arg("--config").arg(&file);
         }
         let output = fs::File::create(&log).unwrap();
+        let errors = errors.unwrap_or_else(|| output.try_clone().unwrap().into());
         let mut child = command
             .env_remove(TEST_DRIVER)
             .arg("--ready-file")
             .arg(&ready)
             .stdin(stdin)
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
+            .stdout(output)
+            .stderr(errors)
             .spawn()
             .expect("the binary starts");
         let end = clock::now() + PATIENCE;
@@ -216,6 +225,12 @@ impl Server {
         wait_until(&format!("{figure} becomes {value}"), || self.metrics().figure(figure) == value);
     }
 
+    /// Waits until a counter has gone beyond this.
+    #[track_caller]
+    pub fn wait_for_more(&self, figure: &str, than: u64) {
+        wait_until(&format!("{figure} grows beyond {than}"), || self.metrics().figure(figure) > than);
+    }
+
     /// Waits until this many connections were closed with this code.
     #[track_caller]
     pub fn wait_for_closes(&self, code: u16, count: u64) {
@@ -290,6 +305,11 @@ pub fn is_epoll() -> bool {
         Ok("uring") | Err(_) => false,
         Ok(other) => panic!("{TEST_DRIVER} is {other}; it must be uring or epoll"),
     }
+}
+
+/// What this run of the suite is about.
+fn own_driver() -> &'static str {
+    if is_epoll() { "epoll" } else { "uring" }
 }
 
 impl Drop for Server {

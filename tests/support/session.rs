@@ -18,6 +18,15 @@ pub struct Session {
     channels: HashSet<String>,
     replies: VecDeque<Value>,
     publications: VecDeque<Publication>,
+    /// Subscriptions that the server has ended, and with which code.
+    ended: VecDeque<(String, u64)>,
+}
+
+/// What a subscriber is told.
+#[derive(Debug)]
+pub enum Told {
+    Publication(Publication),
+    Unsubscribed(String, u64),
 }
 
 /// A publication as a subscriber sees it.
@@ -45,6 +54,7 @@ impl Session {
             channels: HashSet::new(),
             replies: VecDeque::new(),
             publications: VecDeque::new(),
+            ended: VecDeque::new(),
         }
     }
 
@@ -132,6 +142,23 @@ impl Session {
             if let Some(close) = self.read() {
                 return Err(close);
             }
+            assert!(self.ended.is_empty(), "subscriptions have ended: {:?}", self.ended);
+        }
+    }
+
+    /// The next publication, or word that a subscription has ended without having been asked to.
+    #[track_caller]
+    pub fn story_or_end_of_subscription(&mut self) -> Told {
+        loop {
+            if let Some(publication) = self.publications.pop_front() {
+                return Told::Publication(publication);
+            }
+            if let Some((channel, code)) = self.ended.pop_front() {
+                return Told::Unsubscribed(channel, code);
+            }
+            if let Some(close) = self.read() {
+                panic!("closed instead: {close:?}");
+            }
         }
     }
 
@@ -160,6 +187,11 @@ impl Session {
             } else if message.get("push").is_some() {
                 let push = message["push"].take();
                 let channel = push["channel"].as_str().unwrap().to_owned();
+                if let Some(code) = push["unsubscribe"]["code"].as_u64() {
+                    assert!(self.channels.remove(&channel), "the end of no subscription: {push}");
+                    self.ended.push_back((channel, code));
+                    continue;
+                }
                 assert!(push["pub"].is_object(), "an unexpected push: {push}");
                 assert!(self.channels.contains(&channel), "a publication outside of a subscription: {push}");
                 self.publications.push_back(Publication { channel, data: push["pub"]["data"].clone() });

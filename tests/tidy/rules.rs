@@ -5,7 +5,7 @@ use super::source::{Source, has_word};
 /// From the ground up. A module may import what stands on a lower line, and its own kind only on the last.
 const LAYERS: &[&[&str]] = &[
     &["failpoint", "ids", "limits", "time"],
-    &["pages", "payload", "publication", "stats"],
+    &["pages", "payload", "pressure", "publication", "stats"],
     &["channels", "delta", "filter", "history", "http", "proto", "sys", "tls", "ws"],
     &["auth", "store"],
     &["conn", "hub"],

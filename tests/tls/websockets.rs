@@ -2,6 +2,8 @@
 
 use crate::authority::Authority;
 use crate::person::{config, connect, upgrade};
+use crate::support::server::Server;
+use crate::support::session::{OPEN, PATH};
 use rustls::version::{TLS12, TLS13};
 use std::io::{Read, Write};
 use tungstenite::Message;
@@ -77,4 +79,44 @@ fn a_drain_says_goodbye_over_tls() {
         while socket.read().is_ok() {}
     }
     assert!(server.wait_for_exit().success());
+}
+
+/// R-12: what is put off for its turn is opened once and served in its order, whether its record was opened before or not.
+#[test]
+fn commands_at_line_rate_come_in_their_order_over_tls() {
+    const COMMANDS: usize = 20_000;
+    let authority = Authority::new();
+    let server = Server::start(&authority.section("server", &format!("{OPEN}queue_max_size = 16_777_216\n")));
+    for version in [&TLS13, &TLS12] {
+        let mut socket = upgrade(connect(&server, &config(&authority, version), "localhost"), PATH);
+        socket.send(Message::text(r#"{"id":1,"connect":{}}"#)).unwrap();
+        socket.read().unwrap();
+        let before = server.metrics().figure("slices_total");
+        for first in (0..COMMANDS).step_by(COMMANDS / 4) {
+            let ids = first + 2..first + 2 + COMMANDS / 4;
+            for id in ids.clone() {
+                socket.write(Message::text(format!(r#"{{"id":{id},"rpc":{{"method":"none"}}}}"#))).unwrap();
+            }
+            socket.flush().unwrap();
+            let mut ids = ids.peekable();
+            while ids.peek().is_some() {
+                let text = socket.read().unwrap().into_text().unwrap();
+                for line in text.lines() {
+                    let id = ids.next().unwrap();
+                    assert!(line.starts_with(&format!(r#"{{"id":{id},"#)), "{line} in the place of {id}");
+                }
+            }
+        }
+        server.wait_for_more("slices_total", before);
+        // The last word of TLS waits behind what came before it.
+        for id in 0..2_000 {
+            socket.write(Message::text(format!(r#"{{"id":{},"rpc":{{"method":"none"}}}}"#, id + 1))).unwrap();
+        }
+        socket.flush().unwrap();
+        socket.get_mut().conn.send_close_notify();
+        socket.get_mut().flush().unwrap();
+        server.wait_for("connections", 0);
+    }
+    assert_eq!(server.metrics().figure("commands_total"), 2 * (1 + COMMANDS as u64 + 2_000));
+    server.settled();
 }

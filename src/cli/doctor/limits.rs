@@ -2,20 +2,20 @@
 
 use super::Finding;
 use crate::config::{Config, Driver};
-use crate::limits::RESERVED_DESCRIPTOR_COUNT;
+use crate::limits::reserved_descriptors;
 use crate::sys::rlimit;
 
 pub fn examine(config: &Config) -> Vec<Finding> {
     vec![
-        descriptors(rlimit::descriptors().hard),
+        descriptors(rlimit::descriptors().hard, config.cores.len()),
         locked_memory(config.driver, rlimit::locked_memory().hard, config.cores.len() as u64),
     ]
 }
 
-fn descriptors(hard: u64) -> Finding {
+fn descriptors(hard: u64, cores: usize) -> Finding {
     const FIX: &str =
         "`ulimit -n 1048576` in the shell that starts it, or LimitNOFILE=1048576 in the systemd unit";
-    let connections = hard.saturating_sub(RESERVED_DESCRIPTOR_COUNT);
+    let connections = hard.saturating_sub(reserved_descriptors(cores));
     let said = format!("{hard} allowed, enough for {connections} connections");
     if hard == u64::MAX {
         Finding::ok("descriptors", "unlimited")
@@ -57,12 +57,12 @@ mod tests {
 
     #[test]
     fn descriptors_are_counted_as_connections() {
-        assert_eq!(descriptors(100).verdict, Verdict::Fail);
-        let few = descriptors(20_000);
+        assert_eq!(descriptors(100, 1).verdict, Verdict::Fail);
+        let few = descriptors(20_000, 1);
         assert_eq!(few.verdict, Verdict::Warn);
         assert!(few.text.contains("19872 connections"));
-        assert_eq!(descriptors(1_048_576).verdict, Verdict::Ok);
-        assert_eq!(descriptors(u64::MAX).verdict, Verdict::Ok);
+        assert_eq!(descriptors(1_048_576, 1).verdict, Verdict::Ok);
+        assert_eq!(descriptors(u64::MAX, 1).verdict, Verdict::Ok);
     }
 
     #[test]

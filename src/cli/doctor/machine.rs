@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::config::{Config, show_cores};
-use crate::limits::RESERVED_DESCRIPTOR_COUNT;
+use crate::limits::reserved_descriptors;
 use crate::sys::rlimit;
 use std::fs::read_to_string;
 use std::io::ErrorKind;
@@ -53,7 +53,7 @@ fn memory(meminfo: &str) -> Option<Finding> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let available_kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     let connections = available_kib * 1024 / CONNECTION_BYTES;
-    let allowed = rlimit::descriptors().hard.saturating_sub(RESERVED_DESCRIPTOR_COUNT);
+    let allowed = rlimit::descriptors().hard.saturating_sub(reserved_descriptors(1));
     let said =
         format!("{} MiB available, enough for about {connections} idle connections", available_kib / 1024);
     Some(if connections < allowed.min(CONNECTION_COUNT_PLENTY) {

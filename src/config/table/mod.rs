@@ -7,6 +7,7 @@ pub mod api;
 pub mod channel;
 pub mod client;
 pub mod hooks;
+pub mod memory;
 pub mod personal;
 pub mod rates;
 pub mod server;
@@ -28,6 +29,7 @@ const TOPICS: &[&[Entry]] = &[
     tokens::CONNECTION,
     tokens::SUBSCRIPTION_SWITCH,
     tokens::SUBSCRIPTION,
+    memory::OPTIONS,
     rates::OPTIONS,
     personal::OPTIONS,
     websocket::OPTIONS,

@@ -52,6 +52,7 @@ impl Node {
             driver: "io_uring",
             driver_reason: "works",
             lifecycle: Arc::clone(&lifecycle),
+            pressure: Arc::default(),
         };
         let control = spawn_bounded(options, view, inbox, line, |_| {}, bounds).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -97,6 +97,7 @@ fn a_taken_internal_port_is_an_error_of_the_start() {
         driver: "epoll",
         driver_reason: "works",
         lifecycle: std::sync::Arc::default(),
+        pressure: std::sync::Arc::default(),
     };
     let taken =
         crate::control::ControlOptions { internal: node.internal(), ..super::options(super::PATIENCE) };

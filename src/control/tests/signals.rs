@@ -26,6 +26,7 @@ fn child() {
         driver: "io_uring",
         driver_reason: "works",
         lifecycle: Arc::clone(&lifecycle),
+        pressure: Arc::default(),
     };
     let options = options(Duration::from_millis(stop_ms.parse().unwrap()));
     let stop = |_| writeln!(std::io::stdout(), "\nstop").unwrap();

@@ -107,7 +107,7 @@ impl Io {
 
     /// Reads a socket once; one that fills the buffer gets another turn later, after its neighbours.
     fn read(&mut self, now: Moment, conn: ConnId, shard: &mut Shard) {
-        let Some(socket) = self.sockets.get_mut(conn) else {
+        let Some(socket) = self.sockets.get_mut(conn).filter(|socket| !socket.is_paused) else {
             return;
         };
         shard.stats().receives += 1;
@@ -123,6 +123,23 @@ impl Io {
                 shard.handle(now, Input::Received { conn, bytes });
             }
             Err(_) => shard.handle(now, Input::Broken { conn }),
+        }
+    }
+
+    fn pause(&mut self, conn: ConnId) {
+        if let Some(socket) = self.sockets.get_mut(conn) {
+            socket.is_paused = true;
+        }
+    }
+
+    fn resume(&mut self, conn: ConnId) {
+        if let Some(socket) = self.sockets.get_mut(conn) {
+            socket.is_paused = false;
+            // What has come meanwhile is not announced again.
+            if !socket.is_unread {
+                socket.is_unread = true;
+                self.unread.push(conn.slot);
+            }
         }
     }
 
@@ -147,6 +164,8 @@ impl Sockets for Io {
                     socket::finish(socket.fd());
                 }
             }
+            Output::Pause { conn } => self.pause(conn),
+            Output::Resume { conn } => self.resume(conn),
             Output::Close { conn } => drop(self.leave(conn)),
             Output::HandOver { conn, received } => {
                 if let Some(socket) = self.leave(conn) {

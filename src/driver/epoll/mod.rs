@@ -78,7 +78,7 @@ impl Epoll {
         }
         is_busy |= count > 0;
         is_busy |= self.turn.take_mail(now, &mut self.io);
-        self.turn.fire(now, self.io.is_behind());
+        self.turn.fire(now, self.io.is_behind(), &mut self.io);
         self.io.resume_accepting(now);
         is_busy |= self.turn.flush(now, &mut self.io);
         if is_busy {

@@ -13,13 +13,15 @@ pub(super) struct Socket {
     pub(super) is_ending: bool,
     /// Listed for another read in the next turn.
     pub(super) is_unread: bool,
+    /// Not read: what was read before waits in the shard.
+    pub(super) is_paused: bool,
     /// A payload waits for room.
     pub(super) is_stuck: bool,
 }
 
 impl Socket {
     pub(super) fn new(id: ConnId, fd: OwnedFd) -> Self {
-        Self { id, fd, is_ending: false, is_unread: false, is_stuck: false }
+        Self { id, fd, is_ending: false, is_unread: false, is_paused: false, is_stuck: false }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

@@ -194,6 +194,8 @@ impl<R: Requests> Sockets for Io<R> {
                     socket::finish(socket.fd());
                 }
             }
+            Output::Pause { conn } => self.pause(conn),
+            Output::Resume { conn } => self.resume(conn),
             Output::Close { conn } => self.begin_exit(conn, Exit::Close),
             Output::HandOver { conn, received } => {
                 self.handovers.push((conn, received));

@@ -88,7 +88,7 @@ impl<R: Requests> Uring<R> {
         let reaped = self.reap(now)?;
         is_busy |= reaped != Reaped::Nothing;
         is_busy |= self.turn.take_mail(now, &mut self.io);
-        self.turn.fire(now, reaped == Reaped::Some);
+        self.turn.fire(now, reaped == Reaped::Some, &mut self.io);
         self.io.resume_accepting(now);
         self.io.sweep(now);
         is_busy |= self.turn.flush(now, &mut self.io);

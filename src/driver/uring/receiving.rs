@@ -41,6 +41,9 @@ impl<R: Requests> Io<R> {
             let soon = tick.wrapping_sub(socket.read_at) < HOT_GAP_TICKS;
             socket.streak = if soon { socket.streak.saturating_add(1) } else { 0 };
             socket.read_at = tick;
+            if socket.is_paused {
+                socket.streak = 0;
+            }
             if socket.streak >= HOT_STREAK && socket.wait == Wait::Poll {
                 socket.wait = Wait::PollEnding;
                 self.ring.cancel_poll(token);
@@ -108,7 +111,7 @@ impl<R: Requests> Io<R> {
             let Some(socket) = self.sockets.at_slot(slot) else { continue };
             socket.is_unread = false;
             let is_parked = matches!(socket.wait, Wait::Poll | Wait::PollEnding | Wait::Nothing);
-            if socket.exit == Exit::Stay && is_parked {
+            if socket.exit == Exit::Stay && is_parked && !socket.is_paused {
                 let id = socket.id;
                 self.read(now, id, shard);
             }
@@ -131,8 +134,14 @@ impl<R: Requests> Io<R> {
                 && socket.wait == Wait::Nothing
                 && socket.exit == Exit::Stay
             {
-                socket.wait = Wait::Receive;
-                self.ring.receive(socket.raw(), token_of(socket.id));
+                let (raw, token) = (socket.raw(), token_of(socket.id));
+                if socket.is_paused {
+                    socket.wait = Wait::Poll;
+                    self.ring.poll(raw, token);
+                } else {
+                    socket.wait = Wait::Receive;
+                    self.ring.receive(raw, token);
+                }
             }
         }
     }
@@ -162,9 +171,34 @@ impl<R: Requests> Io<R> {
         (!self.hot.is_empty()).then(|| self.swept_at + SWEEP_INTERVAL)
     }
 
+    /// Parks the socket and leaves it unread. What a receive that is under way brings is still handed over.
+    pub(super) fn pause(&mut self, conn: ConnId) {
+        let Some(socket) = self.sockets.get_mut(conn) else {
+            return;
+        };
+        socket.is_paused = true;
+        // One that was on the way to be hot is not either: a receive would go on reading.
+        socket.streak = 0;
+        if socket.wait == Wait::Receive {
+            socket.wait = Wait::ReceiveEnding;
+            self.ring.cancel_receive(token_of(conn));
+        }
+    }
+
+    pub(super) fn resume(&mut self, conn: ConnId) {
+        if let Some(socket) = self.sockets.get_mut(conn) {
+            socket.is_paused = false;
+            // What has come meanwhile is not announced again.
+            if !socket.is_unread {
+                socket.is_unread = true;
+                self.unread.push(conn.slot);
+            }
+        }
+    }
+
     /// Reads a parked socket once; one that fills the buffer gets another turn later, after its neighbours.
     fn read(&mut self, now: Moment, conn: ConnId, shard: &mut Shard) {
-        let Some(socket) = self.sockets.get_mut(conn) else {
+        let Some(socket) = self.sockets.get_mut(conn).filter(|socket| !socket.is_paused) else {
             return;
         };
         shard.stats().receives += 1;

@@ -20,6 +20,8 @@ pub(super) struct Socket {
     pub(super) is_ending: bool,
     /// Listed for another read in the next turn.
     pub(super) is_unread: bool,
+    /// Not read: what was read before waits in the shard.
+    pub(super) is_paused: bool,
     /// When something was read last, in coarse ticks.
     pub(super) read_at: u32,
     /// Bytes of the payload under way that an earlier send has taken.
@@ -61,6 +63,7 @@ impl Socket {
             streak: 0,
             is_ending: false,
             is_unread: false,
+            is_paused: false,
             read_at: 0,
             sent: 0,
             flight: None,

@@ -320,3 +320,30 @@ fn publications_of_a_namespace_without_compression_leave_as_they_are() {
         }
     }
 }
+
+/// Z-02: what a message inflates to is work. A chunk of 16 KiB can hold a hundred and more of these.
+#[test]
+fn inflating_uses_up_the_slice() {
+    const COUNT: u64 = 200;
+    let mut bench = bench(|_| ());
+    let peer = bench.compressing();
+    // A small command and much blank space.
+    let mut message = br#"{"id":7,"rpc":{"method":"ping"}}"#.to_vec();
+    message.resize(60_000, b' ');
+    let mut packed = Vec::with_capacity(1_000);
+    let mut deflate = flate2::Compress::new(flate2::Compression::best(), false);
+    deflate.compress_vec(&message, &mut packed, flate2::FlushCompress::Sync).unwrap();
+    packed.truncate(packed.len() - 4);
+    assert!(packed.len() < 126, "{}", packed.len());
+    let mut frame = vec![0xc1, 0x80 | packed.len() as u8, 0, 0, 0, 0];
+    frame.extend(&packed);
+    let before = bench.shard.stats().messages_in;
+    bench.bytes(peer.id, &frame.repeat(COUNT as usize));
+    let first = bench.shard.stats().messages_in - before;
+    assert!((1..COUNT / 2).contains(&first), "{first} in the first turn");
+    while bench.shard.has_put_off() {
+        bench.shard.advance(bench.now);
+        bench.settle();
+    }
+    assert_eq!(bench.shard.stats().messages_in - before, COUNT);
+}

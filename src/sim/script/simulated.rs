@@ -3,6 +3,7 @@
 use super::{Feature, Script, Stage};
 use crate::channels::{Permission, Policy};
 use crate::shard::ShardOptions;
+use crate::sim::faults::portions;
 use crate::sim::link::Incoming;
 use crate::sim::world::{LinkId, World};
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ impl Simulated {
     pub fn new(script: &Script, seed: u64) -> Self {
         let without = script.without.clone();
         let mut world = World::new(seed, 1 + (seed % 3) as u16, |options| {
+            options.portions = portions(seed);
             let mut policy = Policy::open();
             for &feature in &without {
                 take_away(options, &mut policy, feature);

@@ -9,6 +9,7 @@ mod bugs;
 mod verdict;
 
 use super::dice::Dice;
+use super::faults::portions;
 use super::oracle::{Ledger, Tick};
 use super::player::{Blame, Player};
 use super::world::World;
@@ -79,6 +80,7 @@ impl Swarm {
         let bugs = bugs::plan(seed);
         let mut world = World::new(dice.throw(), core_count, |options| {
             options.fail = bugs.apart();
+            options.portions = portions(seed);
             options.settings_mut().limits.outbox_bytes_max = outbox as u32;
             options.mail_count_max = mail;
         });
@@ -86,6 +88,7 @@ impl Swarm {
         world.faults.lag = [0, 10, 50, 80][dice.below(if is_narrow { 2 } else { 4 })];
         world.faults.mail_lag = if is_narrow { 80 } else { [0, 10, 50, 80][dice.below(4)] };
         world.faults.late = [0, 50][dice.below(2)];
+        world.faults.unheeded = world.faults.late;
         world.faults.pipe_bytes_max = [64, 1000, 256 * 1024][dice.below(3)];
         world.faults.mail_count_max = if is_narrow { 1 } else { [1, 2, 5, 1024][dice.below(4)] };
         // A drip of bytes takes many steps: they must not add up to the patience for a pong.

@@ -18,6 +18,7 @@ mod truth;
 mod verdict;
 
 use super::dice::Dice;
+use super::faults::portions;
 use super::world::{LinkId, World};
 use crate::shard::Settings;
 use crate::shard::call::CallId;
@@ -99,6 +100,7 @@ impl Trial {
             if has_small_outboxes { dice.between(2000, 8000) as u32 } else { 1024 * 1024 };
         let shared = Arc::new(settings.clone());
         let mut world = World::new(dice.throw(), core_count, |options| {
+            options.portions = portions(seed);
             options.mail_count_max = mail;
             options.settings = Arc::clone(&shared);
         });

@@ -48,6 +48,12 @@ impl Inflater {
         self.spare.capacity()
     }
 
+    /// Gives back what is kept for the next time; what was counted stays.
+    pub fn shrink(&mut self) {
+        self.engine = None;
+        self.spare = Vec::new();
+    }
+
     /// Bytes made since the last call, and those that were read by what they can cost (`INPUT_WORK`).
     pub const fn take_work(&mut self) -> u64 {
         mem::replace(&mut self.work, 0)

@@ -7,7 +7,7 @@
 
 use super::Choices;
 use ringway::ids::{ConnId, CoreId};
-use ringway::shard::{Admission, Input, Output, Shard, ShardOptions};
+use ringway::shard::{Admission, Input, Output, Portions, Shard, ShardOptions};
 use ringway::time::Moment;
 use std::time::Duration;
 
@@ -130,11 +130,15 @@ impl Driver {
                     assert!(!peer.is_closing, "closed twice");
                     peer.is_closing = true;
                 }
+                // Whoever reads on loses nothing.
+                Output::Pause { .. } | Output::Resume { .. } => {}
                 Output::Memo(_) | Output::Order(_) | Output::StopAccepting | Output::Finished => {}
             }
         }
         self.shard.post(|_, _| Ok(()));
+        self.shard.take_pressure();
         self.shard.check();
+        self.shard.begin_turn();
     }
 
     fn peer(&mut self, conn: ConnId) -> &mut Peer {
@@ -177,7 +181,12 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 pub fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
     let seed = u64::from(choices.byte());
-    let shard = Shard::new(ShardOptions::open(CoreId(0), 1, seed), Moment::ZERO);
+    let mut options = ShardOptions::open(CoreId(0), 1, seed);
+    if seed & 1 == 1 {
+        // Nearly everything waits for its turn.
+        options.portions = Portions { turn: 1, most: 1, least: 1 };
+    }
+    let shard = Shard::new(options, Moment::ZERO);
     let mut driver = Driver { shard, now: Moment::ZERO, peers: Vec::new() };
     while !choices.is_over() {
         driver.act(&mut choices);

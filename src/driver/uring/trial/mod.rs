@@ -17,7 +17,7 @@ use crate::control::Handover;
 use crate::driver::turn::{Sockets, Turn};
 use crate::driver::{Admissions, Roll, Station};
 use crate::ids::CoreId;
-use crate::shard::ShardOptions;
+use crate::shard::{Portions, ShardOptions};
 use crate::sys::mailbox::{Inbox, mailbox};
 use crate::sys::ring::Shot;
 use crate::time::Moment;
@@ -30,8 +30,8 @@ use std::time::Duration;
 
 /// Plays what these bytes choose; panics when a promise is broken. An error is one of the machine: too few descriptors.
 pub fn play_any(data: &[u8]) -> Result<()> {
-    let mut trial = Trial::new()?;
     let mut choices = Choices(data);
+    let mut trial = Trial::new(choices.byte() & 1 == 1)?;
     while !choices.0.is_empty() {
         trial.act(&mut choices)?;
         trial.check();
@@ -63,7 +63,8 @@ struct Trial {
 }
 
 impl Trial {
-    fn new() -> Result<Self> {
+    /// `is_sliced`: nearly everything that peers send waits for its turn, and they are not read meanwhile.
+    fn new(is_sliced: bool) -> Result<Self> {
         let now = Moment::from_millis(1_000_000);
         let (_, mail) = mailbox(16)?;
         let (control, handovers) = mailbox(PEERS_MAX)?;
@@ -71,17 +72,23 @@ impl Trial {
         let (_, opening) = bounded(1);
         let (ready, _) = bounded(1);
         let (roll, _) = Roll::new(1);
+        let mut shard = ShardOptions::open(CoreId(0), 1, 1);
+        if is_sliced {
+            shard.portions = Portions { turn: 1, most: 1, least: 1 };
+        }
         let station = Station {
             cpu: 0,
             opening,
-            shard: ShardOptions::open(CoreId(0), 1, 1),
+            shard,
             mail,
             cores: Vec::new(),
             control,
             memos,
             store: None,
             published: Arc::default(),
-            admissions: Arc::new(Admissions::new(u32::MAX, u32::MAX)),
+            admissions: Arc::new(Admissions::new(u32::MAX, u32::MAX, Arc::default())),
+            pressure: Arc::default(),
+            budget: None,
             entry: roll.entry(CoreId(0)),
             ready,
         };
@@ -234,7 +241,7 @@ impl Trial {
         for at in (0..self.kernel().requests.len()).rev() {
             self.kernel().complete(at, KINDLY);
         }
-        let is_busy = self.kernel().done_count() > 0;
+        let is_busy = self.kernel().done_count() > 0 || self.driver.turn.shard.has_put_off();
         self.pass(time);
         self.turn()?;
         self.check();
