@@ -220,6 +220,27 @@ fn records_that_come_twice_or_in_another_order_do_not_open() {
     }
 }
 
+/// RFC 8446 section 5.2: of the header as well, whose length alone has to be believed to find the end.
+#[test]
+fn every_byte_of_a_record_is_authenticated() {
+    for version in [&TLS13, &TLS12] {
+        let len = Forger::new(version).record(APPLICATION_DATA, b"x").len();
+        for at in (0..len).filter(|at| ![3, 4].contains(at)) {
+            let mut forger = Forger::new(version);
+            let mut record = forger.record(APPLICATION_DATA, b"x");
+            record[at] ^= 0x10;
+            forger.pair.feed(&mut record);
+            assert!(forger.pair.plain.is_empty());
+            let alert = match at {
+                0 => Alert::UnexpectedMessage,
+                1 => Alert::DecodeError,
+                _ => Alert::BadRecordMac,
+            };
+            assert_eq!(forger.refusal(), Some(alert), "byte {at}");
+        }
+    }
+}
+
 #[test]
 fn behind_our_last_word_not_even_a_key_update_is_answered() {
     let mut forger = Forger::new(&TLS13);
