@@ -109,9 +109,9 @@ impl Peer {
         (self.is_leaving, self.is_doubtful) = (true, true);
     }
 
-    /// Time passes: a server gives up those who say half of something, or answer no ping.
+    /// Time passes: a server gives up those who say half of something, or have said goodbye, or answer no ping.
     pub(super) fn wait(&mut self, now: Moment, time: Duration) {
-        let is_midway = !self.is_upgraded || !self.pending.is_empty();
+        let is_midway = !self.is_upgraded || !self.pending.is_empty() || self.is_leaving;
         self.is_doubtful |= is_midway && time >= MIDWAY_MAX || now.since(self.since) >= UPGRADED_MAX;
     }
 
@@ -190,7 +190,7 @@ const OPTIONS: ReadOptions =
     ReadOptions { role: Role::Client, message_bytes_max: 1 << 20, empty_frames_max: 0, deflate: false };
 /// Of one peer: below the queue that makes a reader slow.
 const SAID_BYTES_MAX: usize = 200 << 10;
-/// Shorter than any deadline for a head or a message.
+/// Shorter than any deadline for a head, a message or an end.
 const MIDWAY_MAX: Duration = Duration::from_secs(1);
 /// Shorter than the interval of pings.
 const UPGRADED_MAX: Duration = Duration::from_secs(20);
