@@ -98,9 +98,6 @@ impl Turn {
             self.shard.tell_time(now, clock::wall().as_millis() as i64);
         }
         self.tell_pressure(now);
-        if let Some(time) = self.fail.take_stall() {
-            clock::stall(time);
-        }
     }
 
     /// Whoever finds that it is time measures for all cores.
@@ -239,6 +236,9 @@ impl Turn {
         stats.loop_busy_ns += took.as_nanos() as u64;
         if now.since(self.published_at) >= PUBLISH_INTERVAL {
             self.publish(now);
+        }
+        if let Some(time) = self.fail.take_stall() {
+            clock::stall(time);
         }
     }
 

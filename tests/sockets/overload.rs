@@ -11,7 +11,8 @@ use rustix::process::Signal;
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 const MIB: u64 = 1 << 20;
 
@@ -26,16 +27,7 @@ fn when_memory_runs_short_the_largest_queues_go_and_everybody_else_stays() {
     let canary = Canary::start(&server);
     let mut session = Session::start(&server);
     session.subscribe("before");
-    let message = masked(BINARY, &vec![7; 60_000]);
-    let mut clients: Vec<Client> =
-        (0..CLIENTS).map(|_| Client::connect_narrow(server.public).upgrade("/echo")).collect();
-    wait_until("the longest queues are cut", || {
-        for client in &mut clients {
-            // Who has been closed may refuse the rest.
-            let _ = (0..4).try_for_each(|_| client.try_send(&message));
-        }
-        server.metrics().figure("slow_disconnects_total") >= 10
-    });
+    let clients = crowd(&server, CLIENTS);
     let resident = resident_bytes(server.pid());
     assert!(resident < (LIMIT_MIB + LIMIT_MIB / 4) * MIB, "{} MiB of {LIMIT_MIB}", resident / MIB);
     let metrics = server.metrics();
@@ -53,6 +45,53 @@ fn when_memory_runs_short_the_largest_queues_go_and_everybody_else_stays() {
     assert!(log.contains("MiB in use: everybody is served"), "{log}");
     drop(session);
     server.wait_for("connections", 0);
+}
+
+/// Clients that never read what comes back, and say so much that the longest queues are cut.
+fn crowd(server: &Server, count: usize) -> Vec<Client> {
+    let message = masked(BINARY, &vec![7; 60_000]);
+    let mut clients: Vec<Client> =
+        (0..count).map(|_| Client::connect_narrow(server.public).upgrade("/echo")).collect();
+    wait_until("the longest queues are cut", || {
+        for client in &mut clients {
+            // Who has been closed may refuse the rest.
+            let _ = (0..4).try_for_each(|_| client.try_send(&message));
+        }
+        server.metrics().figure("slow_disconnects_total") >= 10
+    });
+    clients
+}
+
+/// the kernel ends a process beyond the limit of its control group. This one stays below, without having been told
+/// more. Only where groups of memory can be made (version 1).
+#[test]
+fn a_node_stays_within_its_control_group() {
+    const LIMIT_MIB: u64 = 192;
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = groups.lines().find_map(|line| Some(line.split_once(":memory:/")?.1)).unwrap_or_default();
+    let group = Path::new("/sys/fs/cgroup/memory").join(own).join(format!("ringway-{}", std::process::id()));
+    let limit = (LIMIT_MIB * MIB).to_string();
+    if std::fs::create_dir(&group)
+        .and_then(|()| std::fs::write(group.join("memory.limit_in_bytes"), limit))
+        .is_err()
+    {
+        return;
+    }
+    let mut command = Command::new("sh");
+    let enter = format!("echo $$ >{}/cgroup.procs && exec \"$0\" \"$@\"", group.display());
+    command.args(["-c", &enter, env!("CARGO_BIN_EXE_ringway")]);
+    let config = format!("{OPEN}queue_max_size = 8_388_608\n[websocket]\nclose_timeout = \"1s\"\n");
+    let server = Server::start_by(command, &config);
+    assert_eq!(server.metrics().labelled("memory_limit_bytes"), LIMIT_MIB * MIB);
+    let mut session = Session::start(&server);
+    session.subscribe("c");
+    drop(crowd(&server, 60));
+    session.publish("c", &json!("it lives"));
+    assert_eq!(session.publication().data, "it lives");
+    let control = std::fs::read_to_string(group.join("memory.oom_control")).unwrap();
+    assert!(!control.lines().any(|line| line.starts_with("oom_kill ") && line != "oom_kill 0"), "{control}");
+    drop((session, server));
+    let _ = std::fs::remove_dir(group);
 }
 
 /// as much as the line takes, in small commands, from several at once. The neighbour hears every answer, and the
