@@ -88,13 +88,21 @@ impl Pressure {
         self.limit.load(Ordering::Relaxed)
     }
 
+    /// Who has taken so many bytes more does not wait for its turn to measure.
+    pub fn growth(&self) -> u64 {
+        match self.limit() {
+            0 => u64::MAX,
+            limit => limit / GROWTH_PART,
+        }
+    }
+
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
     /// True for one of those who ask, now and then, or for whoever has taken so much more by itself: it is to measure.
     pub fn is_due(&self, now: Moment, grown_bytes: u64) -> bool {
-        if self.limit() > 0 && grown_bytes >= self.limit() / GROWTH_PART {
+        if grown_bytes >= self.growth() {
             self.measured_at.store(now.as_nanos(), Ordering::Relaxed);
             return true;
         }

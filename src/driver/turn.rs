@@ -49,6 +49,8 @@ pub(super) struct Turn {
     peak_bytes: u64,
     /// Bytes queued to clients when memory was last measured here, or fewer.
     noted_bytes: u64,
+    /// After so many more it is measured again at once.
+    growth_bytes: u64,
     trimmed_at: Moment,
     pressure: Arc<Pressure>,
     budget: Option<Budget>,
@@ -61,6 +63,7 @@ impl Turn {
         Self {
             peak_bytes: 0,
             noted_bytes: 0,
+            growth_bytes: station.pressure.growth(),
             trimmed_at: now,
             pressure: station.pressure,
             budget: station.budget,
@@ -119,7 +122,7 @@ impl Turn {
             if let Some(used) = budget.used()
                 && let Some(stage) = self.pressure.note(used)
             {
-                let (used, limit) = (used >> 20, budget.limit_bytes >> 20);
+                let (used, limit) = (used >> 20, budget.usable_bytes() >> 20);
                 journal::tell(format!("ringway: memory: {used} of {limit} MiB in use: {}", stage.meaning()));
             }
         }
@@ -143,6 +146,10 @@ impl Turn {
     /// In the middle of a turn: if somebody is owed much, what can leave does so now. A turn may be long, and only a reader
     /// that does not take what it is sent is slow.
     pub(super) fn relieve(&mut self, now: Moment, sockets: &mut impl Sockets) {
+        // What one turn takes in can be more than is left of a small budget.
+        if self.shard.queued_bytes() >= self.noted_bytes.saturating_add(self.growth_bytes) {
+            self.tell_pressure(now);
+        }
         if !self.shard.take_pressure() {
             return;
         }

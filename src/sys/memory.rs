@@ -37,6 +37,15 @@ impl Budget {
         Some(group.filter(|group| group.limit_bytes < machine).unwrap_or(Self::chosen(machine)))
     }
 
+    /// The most that may be used on purpose. The kernel ends whoever goes beyond the limit of its group, so some of that
+    /// is left for what comes between two looks; what an operator has chosen is no such end.
+    pub fn usable_bytes(&self) -> u64 {
+        match &self.gauge {
+            Gauge::Process => self.limit_bytes,
+            Gauge::Group { .. } => self.limit_bytes - (self.limit_bytes / SPARE_PART).min(SPARE_BYTES_MAX),
+        }
+    }
+
     /// What is used of it.
     pub fn used(&self) -> Option<u64> {
         match &self.gauge {
@@ -49,6 +58,11 @@ impl Budget {
         }
     }
 }
+
+/// Of the limit of a group, a part that is not counted on, up to what sixty flooders were seen to add between two looks, the
+/// gaps of the allocator included.
+const SPARE_PART: u64 = 4;
+const SPARE_BYTES_MAX: u64 = 64 << 20;
 
 /// Gives the free memory that the allocator keeps back to the kernel.
 pub fn trim() {

@@ -45,7 +45,7 @@ fn a_reload_by_the_api_moves_a_back_end_as_well() {
     let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("rpc.proxy.endpoint"), "{answer}");
     wait_until("the other one is asked", || call(&mut session, "who") == Ok(json!("other")));
-    drop(session);
+    drop((session, caller));
     server.settled();
 }
 
