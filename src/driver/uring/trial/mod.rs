@@ -208,8 +208,12 @@ impl Trial {
     fn finish(&mut self) -> Result<()> {
         self.kernel().batch = usize::MAX;
         self.kernel().is_eager = false;
+        // What a turn has put off shows in the next one.
+        let mut idle_rounds = 0;
         for _ in 0..ROUNDS_MAX {
-            if !self.round(Duration::from_millis(10), true)? {
+            let is_busy = self.round(Duration::from_millis(10), true)?;
+            idle_rounds = if is_busy { 0 } else { idle_rounds + 1 };
+            if idle_rounds == IDLE_ROUNDS {
                 break;
             }
         }
@@ -260,5 +264,7 @@ fn pair() -> Result<(OwnedFd, OwnedFd)> {
 const PEERS_MAX: usize = 5;
 /// Far more than the longest queue needs.
 const ROUNDS_MAX: u32 = 20_000;
+/// In a row, in which nothing came of anything: then nothing is left.
+const IDLE_ROUNDS: u32 = 4;
 /// Whole, and for good only where it has to be.
 const KINDLY: u8 = FAILURE - 7;
