@@ -1,7 +1,8 @@
 //! How near the node is to the end of its memory, and what that means for newcomers and for those with long queues.
 //!
 //! Invariant: a stage is entered at its threshold and left only some way below, so that it does not flicker. Whoever
-//! reads the stage reads one atomic; whoever measures does so at most a few times a second, whichever core it is.
+//! reads the stage reads one atomic; whichever core measures does so a few times a second, and when its own queues have
+//! grown by a part of the limit.
 //! Knows nothing of how memory is measured.
 
 use crate::time::Moment;
@@ -68,7 +69,7 @@ impl Stage {
 #[derive(Debug, Default)]
 pub struct Pressure {
     /// Zero: nothing is measured.
-    limit: AtomicU64,
+    limit: u64,
     used: AtomicU64,
     stage: AtomicU8,
     /// In nanoseconds of the monotonic clock.
@@ -77,7 +78,7 @@ pub struct Pressure {
 
 impl Pressure {
     pub fn new(limit_bytes: u64) -> Self {
-        Self { limit: AtomicU64::new(limit_bytes), ..Self::default() }
+        Self { limit: limit_bytes, ..Self::default() }
     }
 
     pub fn stage(&self) -> Stage {
@@ -85,7 +86,7 @@ impl Pressure {
     }
 
     pub fn limit(&self) -> u64 {
-        self.limit.load(Ordering::Relaxed)
+        self.limit
     }
 
     /// Who has taken so many bytes more does not wait for its turn to measure.

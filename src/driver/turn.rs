@@ -49,8 +49,6 @@ pub(super) struct Turn {
     peak_bytes: u64,
     /// Bytes queued to clients when memory was last measured here, or fewer.
     noted_bytes: u64,
-    /// After so many more it is measured again at once.
-    growth_bytes: u64,
     trimmed_at: Moment,
     pressure: Arc<Pressure>,
     budget: Option<Budget>,
@@ -63,7 +61,6 @@ impl Turn {
         Self {
             peak_bytes: 0,
             noted_bytes: 0,
-            growth_bytes: station.pressure.growth(),
             trimmed_at: now,
             pressure: station.pressure,
             budget: station.budget,
@@ -147,7 +144,7 @@ impl Turn {
     /// that does not take what it is sent is slow.
     pub(super) fn relieve(&mut self, now: Moment, sockets: &mut impl Sockets) {
         // What one turn takes in can be more than is left of a small budget.
-        if self.shard.queued_bytes() >= self.noted_bytes.saturating_add(self.growth_bytes) {
+        if self.shard.queued_bytes() >= self.noted_bytes.saturating_add(self.pressure.growth()) {
             self.tell_pressure(now);
         }
         if !self.shard.take_pressure() {
