@@ -5,7 +5,7 @@ use super::relations::Broken;
 use super::table::tls::{Certificate, Tls};
 use super::warning::Warning;
 use crate::fatal::Fatal;
-use crate::tls::{Acceptor, ClientAuth, Identity, IdentityProblem, Terms, TermsProblem};
+use crate::tls::{Acceptor, ClientAuth, Identity, IdentityProblem, Terms, TermsProblem, Validity};
 use std::time::Duration;
 
 impl Tls {
@@ -76,11 +76,17 @@ impl Tls {
         for (section, validity) in validities.filter(|_| self.enabled) {
             let option = format!("{section}.cert_pem");
             if validity.until < now {
-                warnings.push(Warning::CertificateExpired { option, days: (now - validity.until) / DAY_S });
+                warnings.push(Warning::CertificateExpired {
+                    option,
+                    days: (now - validity.until) / Validity::DAY_S,
+                });
             } else if validity.from > now {
                 warnings.push(Warning::CertificateEarly { option });
-            } else if validity.until < now + SOON_S {
-                warnings.push(Warning::CertificateEnding { option, days: (validity.until - now) / DAY_S });
+            } else if validity.until < now + Validity::NOTICE_S {
+                warnings.push(Warning::CertificateEnding {
+                    option,
+                    days: (validity.until - now) / Validity::DAY_S,
+                });
             }
         }
         warnings
@@ -108,7 +114,3 @@ fn of_certificate(section: &str, one: &Certificate) -> Option<Broken> {
     let (option, other) = if problem.is_of_certificate() { (&cert, &key) } else { (&key, &cert) };
     Some(Broken::new(option, &[other], problem.to_string()))
 }
-
-const DAY_S: i64 = 24 * 60 * 60;
-/// Renewing takes people and their calendars.
-const SOON_S: i64 = 7 * DAY_S;

@@ -11,6 +11,12 @@ pub struct Validity {
     pub until: i64,
 }
 
+impl Validity {
+    pub const DAY_S: i64 = 24 * 60 * 60;
+    /// Seconds before the end from which people are told: renewing takes them and their calendars.
+    pub const NOTICE_S: i64 = 7 * Self::DAY_S;
+}
+
 /// What people look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outline {

@@ -69,7 +69,7 @@ fn certificate(section: &str, chain: &[Outline], now: i64) -> Vec<Finding> {
         findings.push(Finding::warn(&name, said, fix));
     }
     if findings.is_empty() {
-        let days = (first.validity.until - now) / DAY_S;
+        let days = (first.validity.until - now) / Validity::DAY_S;
         let issuers = match chain.len() - 1 {
             0 if first.is_issued_by(first) => {
                 ", its own issuer: clients have to be told to trust it".to_owned()
@@ -91,14 +91,18 @@ fn ending(name: &str, option: &str, validity: Validity, now: i64) -> Option<Find
     if validity.until < now {
         Some(Finding::fail(
             name,
-            format!("it ended {} days ago: {refused}", (now - validity.until) / DAY_S),
+            format!("it ended {} days ago: {refused}", (now - validity.until) / Validity::DAY_S),
             fix,
         ))
     } else if validity.from > now {
-        let said = format!("it begins in {} days: {refused}", (validity.from - now) / DAY_S + 1);
+        let said = format!("it begins in {} days: {refused}", (validity.from - now) / Validity::DAY_S + 1);
         Some(Finding::fail(name, said, "set the clock of this machine, or wait"))
-    } else if validity.until < now + SOON_S {
-        Some(Finding::warn(name, format!("it ends in {} days", (validity.until - now) / DAY_S), fix))
+    } else if validity.until < now + Validity::NOTICE_S {
+        Some(Finding::warn(
+            name,
+            format!("it ends in {} days", (validity.until - now) / Validity::DAY_S),
+            fix,
+        ))
     } else {
         None
     }
@@ -149,9 +153,6 @@ fn compression(config: &Config) -> Finding {
 }
 
 const CLIENT_CA: &str = "authority of clients";
-const DAY_S: i64 = 24 * 60 * 60;
-/// As the configuration has it: renewing takes people and their calendars.
-const SOON_S: i64 = 7 * DAY_S;
 
 #[cfg(test)]
 mod tests {
@@ -200,7 +201,7 @@ mod tests {
         let [(Verdict::Fail, said)] = &verdicts(&good, year(2041))[..] else { panic!() };
         assert!(said.starts_with("it ended 36"), "{said}");
         assert!(matches!(verdicts(&good, year(2019))[..], [(Verdict::Fail, _)]));
-        assert!(matches!(verdicts(&good, year(2040) - 2 * DAY_S)[..], [(Verdict::Warn, _)]));
+        assert!(matches!(verdicts(&good, year(2040) - 2 * Validity::DAY_S)[..], [(Verdict::Warn, _)]));
         let [(Verdict::Warn, said)] =
             &verdicts(&identity(&["a"], &above, &other.pem(), [2020, 2040]), year(2030))[..]
         else {
