@@ -18,7 +18,7 @@ pub enum Stage {
     Tight,
     /// 95 %: no new connections.
     Shut,
-    /// 98 %: the largest queues are cut.
+    /// 98 %: those who hold the most of it are cut.
     Shedding,
 }
 
@@ -29,7 +29,7 @@ impl Stage {
             Self::Calm => "everybody is served",
             Self::Tight => "new subscriptions are refused for now",
             Self::Shut => "new subscriptions and connections are refused for now",
-            Self::Shedding => "clients with the longest queues are closed (3008)",
+            Self::Shedding => "clients that hold the most of it are closed (3008)",
         }
     }
 

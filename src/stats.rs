@@ -118,7 +118,7 @@ figures! {
     completions_overflowed Counter "Times that the completion queue overflowed.";
     promoted Counter "Connections moved from parked to hot.";
     parked Counter "Connections moved from hot to parked.";
-    shed Counter "Clients closed because memory ran short and their queue was among the longest.";
+    shed Counter "Clients closed because memory ran short and they held much of it.";
     subscriptions_refused Counter "Subscriptions refused because memory ran short.";
     queued_bytes Gauge "Bytes queued to clients, a publication once for each of them.";
     slices Counter "Times that input was put off because its connection had used up its share of the turn.";

@@ -47,7 +47,7 @@ impl Metrics {
 }
 
 const STAGE_HELP: &str =
-    "0 calm, 1 no new subscriptions, 2 no new connections, 3 the longest queues are cut.";
+    "0 calm, 1 no new subscriptions, 2 no new connections, 3 clients that hold the most are cut.";
 
 #[derive(Debug)]
 struct NodeFigures {

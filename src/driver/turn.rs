@@ -49,6 +49,8 @@ pub(super) struct Turn {
     peak_bytes: u64,
     /// Bytes queued to clients when memory was last measured here, or fewer.
     noted_bytes: u64,
+    /// Bytes that had come from clients by then: what they have begun to say may be as much.
+    noted_bytes_in: u64,
     trimmed_at: Moment,
     pressure: Arc<Pressure>,
     budget: Option<Budget>,
@@ -61,6 +63,7 @@ impl Turn {
         Self {
             peak_bytes: 0,
             noted_bytes: 0,
+            noted_bytes_in: 0,
             trimmed_at: now,
             pressure: station.pressure,
             budget: station.budget,
@@ -102,14 +105,15 @@ impl Turn {
 
     /// Whoever finds that it is time measures for all cores.
     fn tell_pressure(&mut self, now: Moment) {
+        let grown = self.grown_bytes();
         let queued = self.shard.queued_bytes();
-        let grown = queued.saturating_sub(self.noted_bytes);
         self.noted_bytes = self.noted_bytes.min(queued);
         let mut is_fresh = false;
         if let Some(budget) = &self.budget
             && self.pressure.is_due(now, grown)
         {
             self.noted_bytes = queued;
+            self.noted_bytes_in = self.shard.received_bytes();
             // What was cut is free only when the kernel has it back.
             if self.pressure.stage() > Stage::Calm && now.since(self.trimmed_at) >= TRIM_INTERVAL {
                 self.trimmed_at = now;
@@ -124,6 +128,12 @@ impl Turn {
             }
         }
         self.shard.tell_pressure(now, self.pressure.stage(), is_fresh);
+    }
+
+    /// What this core may have taken since memory was last measured here.
+    fn grown_bytes(&self) -> u64 {
+        let queued = self.shard.queued_bytes().saturating_sub(self.noted_bytes);
+        queued.saturating_add(self.shard.received_bytes().saturating_sub(self.noted_bytes_in))
     }
 
     pub(super) fn take_mail(&mut self, now: Moment, sockets: &mut impl Sockets) -> bool {
@@ -144,7 +154,7 @@ impl Turn {
     /// that does not take what it is sent is slow.
     pub(super) fn relieve(&mut self, now: Moment, sockets: &mut impl Sockets) {
         // What one turn takes in can be more than is left of a small budget.
-        if self.shard.queued_bytes() >= self.noted_bytes.saturating_add(self.pressure.growth()) {
+        if self.grown_bytes() >= self.pressure.growth() {
             self.tell_pressure(now);
         }
         if !self.shard.take_pressure() {

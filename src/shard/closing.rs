@@ -45,6 +45,14 @@ impl Shard {
         }
     }
 
+    /// As `disconnect`, but nothing that the peer says matters any more: what it has begun to say is forgotten at once.
+    pub(super) fn cut_off(&mut self, id: ConnId, why: Disconnect) {
+        if self.leave_open(id, why.code(), why.reason()) {
+            self.say_close(id, CloseCode::new(why.code()), why.reason());
+        }
+        self.linger(id);
+    }
+
     /// The peer broke the framing: it hears why, and nothing that it says matters any more (RFC 6455 section 7.1.7).
     pub(super) fn fail(&mut self, id: ConnId, code: CloseCode, reason: &str) {
         if self.leave_open(id, code.get(), reason) {
@@ -261,9 +269,12 @@ impl Shard {
         self.set_due(id, self.now + self.options.close_max);
     }
 
-    fn linger(&mut self, id: ConnId) {
+    pub(super) fn linger(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.phase = Phase::Lingering { fin: false, ended: false };
+            if let Some(session) = &mut conn.tls {
+                session.forget_partial();
+            }
         }
         self.mark_dirty(id);
         self.set_due(id, self.now + Duration::from_millis(LINGER_MS_MAX));

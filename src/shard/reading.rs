@@ -75,6 +75,7 @@ impl Shard {
             conn.message_due = Some(self.now + self.settings.patience.message);
             self.wheel.arm(id.slot, conn.next_due());
         }
+        self.narrow_input(id);
     }
 
     fn event(&mut self, id: ConnId, event: Event<'_>) -> Then {

@@ -122,7 +122,6 @@ impl Greeting {
         out.len() > len
     }
 
-    #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {
         self.received.capacity()
     }

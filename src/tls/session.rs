@@ -231,9 +231,20 @@ impl Session {
             let missing = known.unwrap_or(HEADER_LEN).saturating_sub(self.partial.len());
             let count = missing.min(input.len());
             let (part, rest) = mem::take(input).split_at_mut(count);
-            self.partial.extend_from_slice(part);
+            self.keep(part, missing);
             *input = rest;
         }
+    }
+
+    /// Adds to the record that has not come whole. It grows with what has come, never to what was declared, and not beyond
+    /// its end, of which `missing` is the distance.
+    fn keep(&mut self, part: &[u8], missing: usize) {
+        let (len, needed) = (self.partial.len(), self.partial.len() + part.len());
+        if needed > self.partial.capacity() {
+            let wanted = (2 * len).min(len + missing).max(needed);
+            self.partial.reserve_exact(wanted - len);
+        }
+        self.partial.extend_from_slice(part);
     }
 
     fn bytes_of(&mut self, whole: Whole<'_>) -> Vec<u8> {
@@ -293,15 +304,20 @@ impl Session {
         !self.is_spent && !self.partial.is_empty()
     }
 
-    /// What it owns beyond itself and what rustls owns.
-    #[cfg(test)]
-    pub(super) fn held_bytes(&self) -> usize {
+    /// Memory of what the peer has begun to say and we to answer, beside what rustls owns.
+    pub fn held_bytes(&self) -> usize {
         let waiting = match &self.stage {
             Stage::Called(_, first) => first.capacity(),
             Stage::Greeting(greeting) => greeting.held_bytes(),
             Stage::Expecting(_) | Stage::Open(_) | Stage::Over => 0,
         };
         self.partial.capacity() + self.outgoing.capacity() + waiting
+    }
+
+    /// Nothing more will be read: what had not come whole goes.
+    pub fn forget_partial(&mut self) {
+        self.partial = Vec::new();
+        self.is_spent = false;
     }
 
     fn fail(&mut self, failure: &Failure, keys: &mut Keys, conn: ConnId) {

@@ -103,6 +103,11 @@ impl Reader {
         self.0.as_ref().is_none_or(|partial| partial.is_spent())
     }
 
+    /// Memory of the message that is half received.
+    pub fn held_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |partial| partial.data.capacity())
+    }
+
     /// Gives back what is held: the connection ends.
     pub fn release(&mut self, pool: &mut Pool) {
         if let Some(partial) = self.0.take() {

@@ -29,4 +29,5 @@ mod pings;
 mod promotion;
 mod reload;
 mod sends;
+mod shortage;
 mod slowness;

@@ -16,5 +16,5 @@ pub const OPTIONS: &[Entry] = &[restart(count(
     [0, limits::MEMORY_MIB_CEILING],
     |c| &mut c.memory.limit_mib,
     "Memory of the node in MiB; 0: what its control group or the machine has; at 92 % new subscriptions are refused, at \
-     95 % new connections, at 98 % the clients with the longest queues are closed with 3008.",
+     95 % new connections, at 98 % the clients that hold the most, in queues and in messages half sent, are closed with 3008.",
 ))];

@@ -56,3 +56,32 @@ fn the_longest_queues_are_cut_first_and_short_ones_never() {
     bench.settle();
     assert_eq!(bench.texts(ids[3]).last().unwrap(), "close 3008 slow");
 }
+
+/// Messages, heads and records that have begun cost as much as queues, and their deadlines are half a minute away.
+#[test]
+fn whoever_has_begun_to_say_much_is_cut_like_whoever_does_not_read() {
+    let mut bench = Bench::new(|_| ());
+    let (writer, brief) = (bench.client(), bench.client());
+    let mut frame = Vec::new();
+    ws::append_masked_frame(&mut frame, Opcode::Text, &vec![b'a'; 60_000], [1, 2, 3, 4]);
+    bench.bytes(writer, &frame[..50_000]);
+    bench.bytes(brief, &frame[..3_000]);
+    let head = bench.open();
+    bench.bytes(head, format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(7_000)).as_bytes());
+    for _ in 0..4 {
+        bench.now = bench.now + std::time::Duration::from_millis(500);
+        bench.shard.tell_pressure(bench.now, Stage::Shedding, false);
+        bench.settle();
+    }
+    assert_eq!(bench.texts(writer), ["close 3008 slow"]);
+    let refusal = String::from_utf8(bench.sent.remove(&head).unwrap()).unwrap();
+    assert!(refusal.starts_with("HTTP/1.1 503 ") && refusal.contains("Retry-After: 1\r\n"), "{refusal}");
+    assert_eq!(bench.over, [writer, head], "the longest first");
+    assert!(bench.shard.conns.get(brief).is_some_and(Conn::is_open), "a few bytes are no reason");
+    assert_eq!((bench.shard.stats().shed, bench.shard.stats().slow_disconnects), (2, 1));
+    bench.bytes(brief, &frame[3_000..]);
+    assert!(
+        bench.texts(brief)[0].starts_with("close 3501"),
+        "it goes on: sixty thousand times a is no command"
+    );
+}

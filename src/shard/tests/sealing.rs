@@ -149,3 +149,46 @@ fn a_key_update_that_comes_in_pieces_is_no_message_without_end() {
     bench.bytes(id, &says(&mut client));
     assert!(bench.tell(id, &mut client).ends_with(b"still here"));
 }
+
+/// A record that has begun is memory, too: of a handshake, and of a connection that is open. Its deadline ends it in any
+/// case, and before that the end of memory does.
+#[test]
+fn a_record_that_has_begun_is_held_until_its_deadline_or_until_memory_is_short() {
+    let record = |kind: u8| {
+        let mut record = vec![kind, 3, 3, 0x40, 0x11];
+        record.resize(5 + 0x4011 - 1, 7);
+        record
+    };
+    for is_short in [false, true] {
+        let (mut bench, mut client) = sealed();
+        let (id, words) = bench.greeted(&mut client);
+        bench.bytes(id, &words);
+        bench.tell(id, &mut client);
+        let head = HEAD.replace("/connection/websocket", "/echo");
+        client.writer().write_all(head.as_bytes()).unwrap();
+        bench.bytes(id, &says(&mut client));
+        assert!(bench.tell(id, &mut client).starts_with(b"HTTP/1.1 101"));
+        bench.bytes(id, &record(23));
+        let hello = bench.open();
+        bench.bytes(hello, &record(22));
+        if is_short {
+            for _ in 0..4 {
+                bench.now = bench.now + Duration::from_millis(500);
+                bench.shard.tell_pressure(bench.now, crate::pressure::Stage::Shedding, false);
+                bench.settle();
+            }
+            assert_eq!(bench.shard.stats().shed, 2);
+        } else {
+            bench.pass(5_100);
+            assert_eq!(bench.over, [hello], "its handshake took too long");
+            bench.pass(30_000);
+        }
+        assert!(bench.over.contains(&id) && bench.over.contains(&hello), "{:?}", bench.over);
+        // A ping may come before it.
+        let words = bench.tell(id, &mut client);
+        let close = words.iter().position(|&byte| byte == 0x88).unwrap();
+        let code = u16::from_be_bytes([words[close + 2], words[close + 3]]);
+        // Amid a record no ping can be answered, and that may end it sooner.
+        assert!(if is_short { code == 3008 } else { code == 1008 || code == 3012 }, "{code}");
+    }
+}

@@ -231,6 +231,28 @@ fn a_record_that_does_not_open_is_answered_with_an_alert() {
     }
 }
 
+/// As long as a record may be, in pieces as they come from a socket: never more than twice what has come, and in the end no
+/// more than the record.
+#[test]
+fn a_record_that_never_comes_whole_costs_what_has_come() {
+    for (version, len) in [(&TLS13, 16_384 + 256), (&TLS12, 16_384 + 2_048)] {
+        let [high, low] = u16::to_be_bytes(len);
+        let mut record = vec![23, 3, 3, high, low];
+        record.resize(5 + usize::from(len) - 1, 7);
+        let mut open = Pair::open(&[version]);
+        let mut received = 0;
+        for part in cuts(&record, &[1, 3, 700, 4096, 2048]) {
+            open.feed(&mut part.to_vec());
+            received += part.len();
+            assert!(open.session.is_amid());
+            assert!(open.session.held_bytes() <= 2 * received.max(8), "{}", open.session.held_bytes());
+        }
+        assert!(open.session.held_bytes() <= record.len() + 1, "{}", open.session.held_bytes());
+        open.session.forget_partial();
+        assert_eq!(open.session.held_bytes(), 0);
+    }
+}
+
 /// What an idle connection over TLS costs beside its `Conn`.
 #[test]
 fn an_idle_session_is_small_and_owns_nothing_that_comes_and_goes() {
