@@ -68,6 +68,28 @@ impl Tls {
         }
     }
 
+    /// Certificates that have ended at `now`, in the place of others that have not. A start has to make do with what there is;
+    /// a reload that brings such a one has taken a wrong file.
+    pub fn regressions(&self, running: &Self, now: Duration) -> Vec<String> {
+        let now = now.as_secs().cast_signed();
+        let until = |one: &Certificate| one.load().ok()?.validity.map(|validity| validity.until);
+        let mut regressions = Vec::new();
+        for (section, one) in self.all().filter(|_| self.enabled && running.enabled) {
+            let in_force = running.all().find(|(other, _)| *other == section);
+            let Some((new, old)) = until(one).zip(in_force.and_then(|(_, other)| until(other))) else {
+                continue;
+            };
+            if new < now && old >= now {
+                let days = (now - new) / Validity::DAY_S;
+                regressions.push(format!(
+                    "the certificate of {section}.cert_pem ended {days} days ago, while that in force is valid; \
+                     put a renewed one there"
+                ));
+            }
+        }
+        regressions
+    }
+
     /// Certificates that clients will refuse at `now`, since the epoch of Unix.
     pub(super) fn warnings(&self, now: Duration) -> Vec<Warning> {
         let now = now.as_secs().cast_signed();

@@ -10,6 +10,7 @@ use crate::driver::Admissions;
 use crate::fatal::Fatal;
 use crate::http::OriginPolicy;
 use crate::shard::Settings;
+use crate::sys::clock;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,6 +74,10 @@ impl Reloading {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = running.restarts(&new);
         let new = new.keeping(&running)?;
+        let regressions = new.tls.regressions(&running.tls, clock::wall());
+        if !regressions.is_empty() {
+            return Err(regressions);
+        }
         let settings = new.settings().map_err(lines)?;
         // Before the cores hear of it, so that whoever they ask is there.
         self.dials.set(&new, &settings);

@@ -68,6 +68,11 @@ fn a_new_certificate_is_for_new_connections_and_a_broken_one_for_nobody() {
     still_there("after");
 
     let second = shown(&authority, &server, "localhost");
+    // one that nobody would accept does not take the place of one that is valid.
+    authority.issue_until("server", &["localhost"], 2020);
+    reload(&server, "refused");
+    said(&server, "days ago, while that in force is valid");
+    assert_eq!(shown(&authority, &server, "localhost"), second);
     authority.issue("stray", &["localhost"]);
     fs::copy(authority.folder.join("stray.key.pem"), authority.folder.join("server.key.pem")).unwrap();
     reload(&server, "refused");
