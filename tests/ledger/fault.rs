@@ -2,6 +2,7 @@
 
 use super::book::Book;
 use super::node::{DESCRIPTOR_COUNT, Node};
+use crate::support::group::Group;
 use crate::support::wait::pause;
 use rustix::process::Signal;
 use serde_json::json;
@@ -31,6 +32,8 @@ pub enum Fault {
     Reset,
     /// The disk is full.
     Disk,
+    /// The kernel ends the process because its control group has no memory left, and a new one starts.
+    Memory,
 }
 
 impl Fault {
@@ -38,6 +41,8 @@ impl Fault {
     pub fn is_possible(self) -> bool {
         match self {
             Self::Drop | Self::Loss | Self::Reset => std::env::var_os(NETWORK).is_some(),
+            // Where there is no such group, the node is in none.
+            Self::Memory => Group::new(GROUP_BYTES).is_some(),
             Self::Kill | Self::Upgrade | Self::Pause | Self::Reload | Self::Descriptors | Self::Disk => true,
         }
     }
@@ -70,6 +75,10 @@ impl Fault {
             Self::Loss => filter(node, "numgen random mod 5 == 0 drop", span),
             Self::Reset => filter(node, "reject with tcp reset", span),
             Self::Disk => fill(node, span),
+            Self::Memory => {
+                node.starve(span / 4);
+                book.open().deaths += 1;
+            }
         }
         book.open().faults.push(format!("{self:?}"));
     }
@@ -105,5 +114,7 @@ fn fill(node: &Node, span: Duration) {
     fs::remove_file(path).unwrap();
 }
 
+/// Memory of a node that will have none left: a server that has hardly anything to do, several times.
+pub const GROUP_BYTES: u64 = 256 << 20;
 /// Set where packets may be touched.
 pub const NETWORK: &str = "RINGWAY_LEDGER_NETWORK";

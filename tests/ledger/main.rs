@@ -71,6 +71,13 @@ fn after_a_kill_durable_history_has_its_epoch_and_offsets() {
     assert_eq!((verdict.signalled, verdict.unseen), (0, 0));
 }
 
+/// Where no group of memory can be made nothing happens to the node.
+#[test]
+fn after_the_kernel_has_ended_it_for_want_of_memory_durable_history_has_its_epoch_and_offsets() {
+    let verdict = Run::new("memory-durable", Engine::Durable, &[Fault::Memory]).finish();
+    assert_eq!((verdict.signalled, verdict.unseen), (0, 0));
+}
+
 #[test]
 fn an_upgrade_is_to_history_in_memory_what_a_crash_is() {
     let verdict = Run::new("upgrade-memory", Engine::Memory, &[Fault::Upgrade]).finish();

@@ -1,6 +1,7 @@
 //! The server under test: one place, one pair of ports, and one process after another.
 
 use super::call::Caller;
+use crate::support::group::Group;
 use crate::support::wait::{pause, wait_until};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 use std::fs;
@@ -18,18 +19,21 @@ pub struct Node {
     process: Option<Pid>,
     /// Those that drain, or were told to end.
     old: Vec<Pid>,
+    /// Of every process, if memory is to run out.
+    group: Option<Group>,
 }
 
 impl Node {
     /// Starts the first process. What it writes goes below `folder`.
-    pub fn start(folder: &Path, config: &str) -> Self {
+    pub fn start(folder: &Path, config: &str, group: Option<Group>) -> Self {
         // Processes whose parent has ended are ours to wait for.
         set_child_subreaper(Some(getpid())).unwrap();
         let _ = fs::remove_dir_all(folder);
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join("config.toml"), config).unwrap();
         let [public, internal] = free_addresses();
-        let mut node = Self { public, internal, folder: folder.to_owned(), process: None, old: Vec::new() };
+        let folder = folder.to_owned();
+        let mut node = Self { public, internal, folder, process: None, old: Vec::new(), group };
         node.begin();
         node
     }
@@ -40,7 +44,13 @@ impl Node {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log")).unwrap();
         let ready = self.folder.join("ready.json");
         let _ = fs::remove_file(&ready);
-        let limit = format!("ulimit -n {DESCRIPTOR_COUNT} && exec \"$0\" \"$@\"");
+        // The kernel looks for the process that has the most, unless somebody volunteers.
+        let enter = self
+            .group
+            .as_ref()
+            .map(|group| format!("{} && echo 1000 >/proc/$$/oom_score_adj && ", group.enter()));
+        let enter = enter.unwrap_or_default();
+        let limit = format!("{enter}ulimit -n {DESCRIPTOR_COUNT} && exec \"$0\" \"$@\"");
         let child = Command::new("sh")
             .args(["-c", &limit, env!("CARGO_BIN_EXE_ringway"), "serve"])
             .args(["--listen", &self.public.to_string(), "--internal", &self.internal.to_string()])
@@ -74,6 +84,22 @@ impl Node {
         let pid = self.pid();
         kill_process(pid, Signal::KILL).unwrap();
         wait_until("the process is gone", || has_ended(pid));
+        self.process = None;
+        pause(pause_for);
+        self.begin();
+    }
+
+    /// A neighbour in its group takes all memory that there is, until the kernel ends the node, and then the neighbour. What
+    /// a supervisor does comes after a moment of nothing.
+    pub fn starve(&mut self, pause_for: Duration) {
+        let group = self.group.as_ref().expect("a node that can starve has a group");
+        let (pid, before) = (self.pid(), group.killed_count());
+        // Without a line there is no end to what it has to keep.
+        let glutton = format!("{} && exec tail /dev/zero", group.enter());
+        let mut glutton = Command::new("sh").args(["-c", &glutton]).stdin(Stdio::null()).spawn().unwrap();
+        wait_until("the kernel has ended the node", || has_ended(pid));
+        wait_until("and its neighbour", || matches!(glutton.try_wait(), Ok(Some(_)) | Err(_)));
+        assert!(group.killed_count() >= before + 2, "{} processes were ended", group.killed_count() - before);
         self.process = None;
         pause(pause_for);
         self.begin();

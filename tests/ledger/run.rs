@@ -2,10 +2,11 @@
 //! are compared.
 
 use super::book::{Book, Engine, Place, Verdict, hash};
-use super::fault::Fault;
+use super::fault::{Fault, GROUP_BYTES};
 use super::node::Node;
 use super::publisher::publish;
 use super::subscriber::Subscriber;
+use crate::support::group::Group;
 use crate::support::wait::{pause, wait_until};
 use ringway::sys::clock;
 use serde_json::json;
@@ -65,7 +66,9 @@ impl Run {
         let folder =
             env::var_os(FOLDER).map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
         let folder = folder.join(format!("ledger-{}-{}", self.name, std::process::id()));
-        let mut node = Node::start(&folder, &self.config(&folder));
+        let starves = self.faults.contains(&Fault::Memory);
+        let group = starves.then(|| Group::new(GROUP_BYTES)).flatten();
+        let mut node = Node::start(&folder, &self.config(&folder), group);
         let (book, stop) = (Book::default(), Stop::default());
         let subscribers: Vec<Subscriber> =
             (0..SUBSCRIBERS).map(|id| Subscriber::new(id, node.public)).collect();

@@ -3,6 +3,7 @@
 use crate::support::canary::Canary;
 use crate::support::client::Client;
 use crate::support::frame::{BINARY, TEXT, masked};
+use crate::support::group::Group;
 use crate::support::metrics::{get, resident_bytes};
 use crate::support::server::Server;
 use crate::support::session::{OPEN, Session, Told};
@@ -11,7 +12,6 @@ use rustix::process::Signal;
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 const MIB: u64 = 1 << 20;
@@ -67,18 +67,9 @@ fn crowd(server: &Server, count: usize) -> Vec<Client> {
 #[test]
 fn a_node_stays_within_its_control_group() {
     const LIMIT_MIB: u64 = 384;
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = groups.lines().find_map(|line| Some(line.split_once(":memory:/")?.1)).unwrap_or_default();
-    let group = Path::new("/sys/fs/cgroup/memory").join(own).join(format!("ringway-{}", std::process::id()));
-    let limit = (LIMIT_MIB * MIB).to_string();
-    if std::fs::create_dir(&group)
-        .and_then(|()| std::fs::write(group.join("memory.limit_in_bytes"), limit))
-        .is_err()
-    {
-        return;
-    }
+    let Some(group) = Group::new(LIMIT_MIB * MIB) else { return };
     let mut command = Command::new("sh");
-    let enter = format!("echo $$ >{}/cgroup.procs && exec \"$0\" \"$@\"", group.display());
+    let enter = format!("{} && exec \"$0\" \"$@\"", group.enter());
     command.args(["-c", &enter, env!("CARGO_BIN_EXE_ringway")]);
     let config = format!("{OPEN}queue_max_size = 8_388_608\n[websocket]\nclose_timeout = \"1s\"\n");
     let server = Server::start_by(command, &config);
@@ -89,10 +80,8 @@ fn a_node_stays_within_its_control_group() {
     drop(crowd(&server, 60));
     session.publish("c", &json!("it lives"));
     assert_eq!(session.publication().data, "it lives");
-    let control = std::fs::read_to_string(group.join("memory.oom_control")).unwrap();
-    assert!(!control.lines().any(|line| line.starts_with("oom_kill ") && line != "oom_kill 0"), "{control}");
+    assert_eq!(group.killed_count(), 0);
     drop((session, server));
-    let _ = std::fs::remove_dir(group);
 }
 
 /// as much as the line takes, in small commands, from several at once. The neighbour hears every answer, and the

@@ -4,6 +4,7 @@
 pub mod canary;
 pub mod client;
 pub mod frame;
+pub mod group;
 pub mod metrics;
 pub mod server;
 pub mod session;
