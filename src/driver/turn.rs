@@ -47,6 +47,8 @@ pub(super) struct Turn {
     time_told_at: Option<Moment>,
     /// Most bytes queued to clients since the allocator was last asked.
     peak_bytes: u64,
+    /// Most connections since then.
+    peak_count: u32,
     /// Bytes queued to clients when memory was last measured here, or fewer.
     noted_bytes: u64,
     /// Bytes that had come from clients by then: what they have begun to say may be as much.
@@ -62,6 +64,7 @@ impl Turn {
         let fail = station.shard.fail.clone();
         Self {
             peak_bytes: 0,
+            peak_count: 0,
             noted_bytes: 0,
             noted_bytes_in: 0,
             trimmed_at: now,
@@ -256,11 +259,13 @@ impl Turn {
         }
     }
 
-    /// The allocator keeps what long queues have left behind, unless it is asked.
+    /// The allocator keeps what long queues and many connections have left behind, unless it is asked.
     fn trim(&mut self) {
-        let queued = self.shard.stats().queued_bytes;
-        if self.peak_bytes >= TRIM_BYTES_MIN && queued < self.peak_bytes / 4 {
-            self.peak_bytes = queued;
+        let (queued, count) = (self.shard.stats().queued_bytes, self.shard.conn_count());
+        let had_long_queues = self.peak_bytes >= TRIM_BYTES_MIN && queued < self.peak_bytes / 4;
+        let had_many = self.peak_count >= TRIM_COUNT_MIN && count < self.peak_count / 4;
+        if had_long_queues || had_many {
+            (self.peak_bytes, self.peak_count) = (queued, count);
             memory::trim();
         }
     }
@@ -269,6 +274,7 @@ impl Turn {
         self.published_at = now;
         self.published.see(now);
         let depth = self.mail.depth() as u64;
+        self.peak_count = self.peak_count.max(self.shard.conn_count());
         let stats = self.shard.stats();
         stats.mail_depth = depth;
         self.peak_bytes = self.peak_bytes.max(stats.queued_bytes);
@@ -288,6 +294,8 @@ const MAIL_UNITS: u32 = 20_000;
 const TRIM_INTERVAL: Duration = Duration::from_millis(100);
 /// Queues that were shorter leave nothing behind that is worth a millisecond.
 const TRIM_BYTES_MIN: u64 = 8 << 20;
+/// The same for connections that were fewer.
+const TRIM_COUNT_MIN: u32 = 1_000;
 /// A full mailbox is tried again this often.
 const MAIL_RETRY: Duration = Duration::from_millis(1);
 /// The shard counts on from the wall clock that it was told; one that was set is noticed this soon.
