@@ -95,6 +95,8 @@ pub struct Plan {
     pub connect_rate: u32,
     /// Handshakes of this engine that may be under way.
     pub in_flight_max: u32,
+    /// Attempts for each connection.
+    pub tries_max: u8,
     pub seed: u64,
 }
 
@@ -186,7 +188,7 @@ pub enum Order {
         published: Vec<(u32, u32)>,
         deadline_ns: u64,
     },
-    /// At `at_ns` drop all connections and come back.
+    /// At `at_ns` drop all connections that are left and come back; whoever was lost before is forgiven.
     Storm {
         at_ns: u64,
     },

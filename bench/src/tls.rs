@@ -1,4 +1,4 @@
-//! The client's side of TLS, by rustls: one full handshake for each connection, because that is what is measured.
+//! The client's side of TLS, by rustls: one full handshake for each connection, unless coming back is what is measured.
 //! Invariant: what a connection writes before its handshake is done leaves right behind it.
 
 use crate::plan::Trust;
@@ -40,12 +40,22 @@ impl Tls {
         Ok(Self { config: Arc::new(config), name })
     }
 
+    /// From here on with the tickets of earlier handshakes.
+    pub fn resume(&mut self) {
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::in_memory_sessions(TICKET_COUNT_MAX);
+        self.config = Arc::new(config);
+    }
+
     pub fn connect(&self) -> Result<ClientConnection, Error> {
         let mut connection = ClientConnection::new(Arc::clone(&self.config), self.name.clone())?;
         connection.set_buffer_limit(None);
         Ok(connection)
     }
 }
+
+/// Servers whose tickets are kept; there is one.
+const TICKET_COUNT_MAX: usize = 64;
 
 /// Takes `plain` into records; gives what has to be sent now.
 pub fn seal(connection: &mut ClientConnection, plain: &[u8]) -> io::Result<Vec<u8>> {

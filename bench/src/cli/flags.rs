@@ -44,6 +44,8 @@ pub enum Command {
     Chat(ChatFlags),
     /// All connections drop at once and come back at once.
     Storm(StormFlags),
+    /// TLS handshakes, full or resumed, as many as the server takes or more.
+    Handshakes(HandshakesFlags),
     /// Put runs side by side, as a table and as overlaid plots; thresholds set the exit status.
     Compare(CompareFlags),
     /// Start two servers in turn (A B A B), run the same scenario on each, report the ratios.
@@ -92,6 +94,9 @@ pub struct Common {
     /// Handshakes under way at a time [default: 256; in a storm: all].
     #[arg(long, value_parser = count)]
     pub in_flight: Option<u32>,
+    /// Attempts for each connection, with pauses from 50 ms to 3.2 s, before it is given up.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..), default_value = "8")]
+    pub tries: u8,
     /// Source addresses 127.0.0.1 and up for a server on loopback [default: as many as the ports need].
     #[arg(long, value_parser = count)]
     pub sources: Option<u32>,
@@ -234,8 +239,38 @@ pub struct StormFlags {
     /// How long to hold before the storm.
     #[arg(long, value_parser = duration, default_value = "1s")]
     pub hold: Duration,
+    /// Do not drop the connections: wait until somebody has ended the server and started it again.
+    #[arg(long)]
+    pub restart: bool,
     #[command(flatten)]
     pub common: Common,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct HandshakesFlags {
+    /// Server to shake hands with, wss://host:port/.
+    #[arg(long)]
+    pub url: String,
+    /// Certificates (PEM) of who vouches for the server.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Trust any certificate.
+    #[arg(long, conflicts_with = "ca")]
+    pub insecure: bool,
+    /// Handshakes to begin in a second; 0: as many as the threads can.
+    #[arg(long, value_parser = count, default_value = "1000")]
+    pub rate: u32,
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    pub duration: Duration,
+    /// Handshakes under way at a time.
+    #[arg(long, value_parser = count, default_value = "64")]
+    pub threads: u32,
+    /// Come back with the ticket of an earlier handshake.
+    #[arg(long)]
+    pub resume: bool,
+    /// Print the figures as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -23,6 +23,7 @@ pub fn run() -> ExitCode {
         Command::Fanout(flags) => scenario::fanout::run(&flags).map_err(Box::from),
         Command::Chat(flags) => scenario::chat::run(&flags).map_err(Box::from),
         Command::Storm(flags) => scenario::storm::run(&flags).map_err(Box::from),
+        Command::Handshakes(flags) => scenario::handshakes::run(&flags).map_err(Box::from),
         Command::Compare(flags) => compare::run(&flags).map_err(Box::from),
         Command::Ab(flags) => ab::run(&flags).map_err(Box::from),
     };

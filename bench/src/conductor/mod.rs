@@ -17,6 +17,7 @@ use crate::sampler::process::Process;
 use load::{LoadState, Sample};
 use ringway::sys::clock;
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -24,6 +25,11 @@ const SECOND_NS: u64 = 1_000_000_000;
 const LEAD_NS: u64 = 100_000_000;
 /// Longest wait for notes, so that the progress keeps moving.
 const TICK_NS: u64 = 100_000_000;
+/// For somebody to end the server and to start it again.
+const RESTART_MAX: Duration = Duration::from_mins(1);
+/// Between two looks whether it is there, and for one of them.
+const PROBE_NS: u64 = 5_000_000;
+const PROBE_MAX: Duration = Duration::from_millis(500);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConductError {
@@ -35,6 +41,8 @@ pub enum ConductError {
     Sample(#[from] SampleError),
     #[error("no connection came up: {0}")]
     NoConnection(String),
+    #[error("the server was not ended and started again within {0:?}")]
+    NoRestart(Duration),
 }
 
 /// Connections brought up, all engines together.
@@ -82,6 +90,22 @@ impl Conductor {
         self.progress.connecting("reconnecting", total);
         self.crew.order(&Order::Storm { at_ns: now_ns() + LEAD_NS })?;
         self.await_connected()
+    }
+
+    /// Until nobody listens there, and then until somebody does.
+    pub fn await_restart(&mut self, address: SocketAddr) -> Result<(), ConductError> {
+        self.progress.timed("waiting for a restart", RESTART_MAX);
+        let end_ns = now_ns() + RESTART_MAX.as_nanos() as u64;
+        for awaited in [false, true] {
+            while TcpStream::connect_timeout(&address, PROBE_MAX).is_ok() != awaited {
+                if now_ns() > end_ns {
+                    return Err(ConductError::NoRestart(RESTART_MAX));
+                }
+                self.turn(now_ns() + PROBE_NS)?;
+                self.progress.elapsed();
+            }
+        }
+        Ok(())
     }
 
     fn await_connected(&mut self) -> Result<Connected, ConductError> {

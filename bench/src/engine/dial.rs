@@ -6,10 +6,10 @@ use crate::record::Durations;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-/// Attempts per connection before it is given up.
-const TRIES_MAX: u8 = 8;
 /// Pause after the first failure; it doubles with each further one.
 const PAUSE_NS: u64 = 50_000_000;
+/// How often it doubles.
+const DOUBLINGS_MAX: u8 = 6;
 /// A handshake that takes longer has failed: long enough for three lost SYNs (1 + 2 + 4 s).
 const HANDSHAKE_NS_MAX: u64 = 10_000_000_000;
 /// Distance between two looks for handshakes that take too long.
@@ -29,6 +29,7 @@ pub struct Dialer {
     again: BinaryHeap<Reverse<(u64, u32, u8)>>,
     flying: HashMap<u32, Attempt>,
     in_flight_max: usize,
+    tries_max: u8,
     spacing_ns: u64,
     next_start_ns: u64,
     next_sweep_ns: u64,
@@ -43,13 +44,14 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    pub fn new(connect_rate: u32, in_flight_max: u32) -> Self {
+    pub fn new(connect_rate: u32, in_flight_max: u32, tries_max: u8) -> Self {
         Self {
             next: 0,
             until: 0,
             again: BinaryHeap::new(),
             flying: HashMap::new(),
             in_flight_max: in_flight_max.max(1) as usize,
+            tries_max,
             spacing_ns: 1_000_000_000_u64.checked_div(u64::from(connect_rate)).unwrap_or(0),
             next_start_ns: 0,
             next_sweep_ns: 0,
@@ -125,12 +127,13 @@ impl Dialer {
     pub fn failed(&mut self, slot: u32, now_ns: u64, reason: &str) -> bool {
         let Some(attempt) = self.flying.remove(&slot) else { return false };
         *self.reasons.entry(reason.to_owned()).or_default() += 1;
-        if attempt.tries >= TRIES_MAX {
+        if attempt.tries >= self.tries_max {
             self.figures.given_up += 1;
             return false;
         }
         self.figures.retries += 1;
-        self.again.push(Reverse((now_ns + (PAUSE_NS << (attempt.tries - 1)), slot, attempt.tries)));
+        let pause_ns = PAUSE_NS << (attempt.tries - 1).min(DOUBLINGS_MAX);
+        self.again.push(Reverse((now_ns + pause_ns, slot, attempt.tries)));
         true
     }
 
@@ -188,10 +191,12 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
+    /// One more than there are different pauses.
+    const TRIES_MAX: u8 = DOUBLINGS_MAX + 3;
 
     #[test]
     fn handshakes_under_way_are_bounded() {
-        let mut dialer = Dialer::new(0, 2);
+        let mut dialer = Dialer::new(0, 2, TRIES_MAX);
         dialer.raise(0, 3);
         assert_eq!([dialer.take(0), dialer.take(0), dialer.take(0)], [Some(0), Some(1), None]);
         dialer.ready(0, 5);
@@ -200,7 +205,7 @@ mod tests {
 
     #[test]
     fn attempts_keep_their_rate() {
-        let mut dialer = Dialer::new(10, 100);
+        let mut dialer = Dialer::new(10, 100, TRIES_MAX);
         dialer.raise(0, 100);
         let mut started = 0;
         for now in (0..SECOND).step_by(1_000_000) {
@@ -213,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_repeated_after_a_growing_pause_and_then_given_up() {
-        let mut dialer = Dialer::new(0, 1);
+        let mut dialer = Dialer::new(0, 1, TRIES_MAX);
         dialer.raise(0, 1);
         let mut now = 0;
         for tries in 1..=TRIES_MAX {
@@ -221,7 +226,7 @@ mod tests {
             assert_eq!(dialer.failed(0, now, "refused"), tries < TRIES_MAX);
             if tries < TRIES_MAX {
                 let at = dialer.next_at().unwrap();
-                assert_eq!(at - now, PAUSE_NS << (tries - 1));
+                assert_eq!(at - now, PAUSE_NS << (tries - 1).min(DOUBLINGS_MAX));
                 assert_eq!(dialer.take(at - 1), None);
                 now = at;
             }
@@ -235,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_storm_counts_from_its_beginning() {
-        let mut dialer = Dialer::new(0, 1);
+        let mut dialer = Dialer::new(0, 1, TRIES_MAX);
         dialer.raise(0, 2);
         for slot in 0..2 {
             dialer.take(0);
@@ -255,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_handshake_without_end_is_overdue() {
-        let mut dialer = Dialer::new(0, 1);
+        let mut dialer = Dialer::new(0, 1, TRIES_MAX);
         dialer.raise(0, 1);
         dialer.take(0);
         assert!(dialer.overdue(HANDSHAKE_NS_MAX / 2).is_empty());

@@ -145,7 +145,7 @@ impl Engine {
             orders,
             notes,
             connections: (0..count).map(|_| Connection::default()).collect(),
-            dialer: Dialer::new(plan.connect_rate, plan.in_flight_max),
+            dialer: Dialer::new(plan.connect_rate, plan.in_flight_max, plan.tries_max),
             traffic: Traffic::new(plan.epoch_ns, Ledger::new(count, plan.shape.speakers)),
             schedule: None,
             stage: Stage::Waiting,

@@ -78,13 +78,15 @@ impl Engine {
         )
     }
 
-    /// Drops everything at once, without a word, as a failing balancer does.
+    /// Drops everything at once, without a word, as a failing balancer does. What the end of a server has dropped before is
+    /// expected back as well.
     pub(super) fn storm(&mut self, at_ns: u64) {
         for connection in &mut self.connections {
             connection.reader.release(&mut self.wire.pool);
             connection.drop_socket(Phase::Idle);
         }
         self.open_count = 0;
+        self.traffic.disconnects.clear();
         self.dialer.storm(at_ns);
         self.stage = Stage::Waiting;
     }

@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod echo;
 pub mod fanout;
+pub mod handshakes;
 pub mod idle;
 mod session;
 pub mod storm;

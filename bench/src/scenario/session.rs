@@ -21,6 +21,8 @@ use crate::target;
 use crate::url::{Url, UrlError};
 use crate::worker;
 use ringway::sys::clock;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// Handshakes under way at a time, all engines together, unless told otherwise: well within any accept queue.
@@ -48,6 +50,7 @@ pub enum ScenarioError {
 
 pub struct Session {
     common: Common,
+    address: SocketAddr,
     connections: u32,
     conductor: Conductor,
     server: Option<Process>,
@@ -63,7 +66,7 @@ impl Session {
         let mut headers = common.headers.clone();
         headers.extend(common.compression.offer().map(str::to_owned));
         let request = handshake::request(&url.host, &url.path, &headers);
-        let trust = trust(common, &url)?;
+        let trust = trust(common.ca.as_deref(), common.insecure, &url)?;
         preflight::check(&url, &request, common.protocol, common.compression, trust.as_ref())?;
         let server = common.server_pid.map(Process::new).transpose()?;
         let descriptors = worker::raise_descriptor_limit();
@@ -97,8 +100,15 @@ impl Session {
         let progress = Progress::new(common.progress);
         let conductor = Conductor::new(crew, server, progress);
         let connections = shape.connections;
-        let mut session =
-            Self { common: common.clone(), connections, conductor, server, run, measured: None };
+        let mut session = Self {
+            common: common.clone(),
+            address: url.address,
+            connections,
+            conductor,
+            server,
+            run,
+            measured: None,
+        };
         session.remember("baseline", 0, None)?;
         Ok(session)
     }
@@ -152,7 +162,15 @@ impl Session {
         self.remember("after-load", self.connections, None)
     }
 
-    /// All connections drop and come back.
+    /// Waits until the server has ended and is there again: who is lost by that is expected back.
+    pub fn await_restart(&mut self) -> Result<(), ScenarioError> {
+        // Another process from here on.
+        self.server = None;
+        eprintln!("note: everybody is connected; end the server now, and start it again");
+        Ok(self.conductor.await_restart(self.address)?)
+    }
+
+    /// All connections drop, unless they are gone already, and come back.
     pub fn storm(&mut self) -> Result<(), ScenarioError> {
         let connected = self.conductor.storm(self.connections)?;
         let all_back = connected.established == self.connections;
@@ -227,8 +245,8 @@ struct Route<'a> {
 }
 
 /// For wss:// somebody has to vouch for the server, or nobody on purpose.
-fn trust(common: &Common, url: &Url) -> Result<Option<Trust>, ScenarioError> {
-    let roots = match (url.is_tls, &common.ca, common.insecure) {
+pub(super) fn trust(ca: Option<&Path>, insecure: bool, url: &Url) -> Result<Option<Trust>, ScenarioError> {
+    let roots = match (url.is_tls, ca, insecure) {
         (false, ..) => return Ok(None),
         (true, Some(file), _) => std::fs::read_to_string(file)
             .map_err(|error| ScenarioError::Flags(format!("--ca {}: {error}", file.display())))?,
@@ -258,6 +276,7 @@ fn plans(name: &str, common: &Common, shape: &Shape, staff: &Staff, route: &Rout
         shape: shape.clone(),
         connect_rate: common.connect_rate.div_ceil(engines),
         in_flight_max: in_flight.div_ceil(engines),
+        tries_max: common.tries,
         seed: common.seed,
     };
     staff.cores.iter().enumerate().map(plan).collect()

@@ -1,4 +1,4 @@
-//! Everybody is connected; everybody is dropped; everybody is back. How long does that take, and for whom?
+//! Everybody is connected; everybody is dropped, by us or by the end of the server; everybody is back. How long does that take, and for whom?
 
 use super::ScenarioError;
 use super::session::{Session, channel_prefix};
@@ -28,6 +28,9 @@ pub fn run(flags: &StormFlags) -> Result<bool, ScenarioError> {
     let mut session = Session::open("storm", &flags.common, &shape)?;
     session.connect()?;
     session.hold("connected", flags.connections, flags.hold)?;
+    if flags.restart {
+        session.await_restart()?;
+    }
     session.storm()?;
     session.hold("connected", flags.connections, flags.hold)?;
     session.close()
