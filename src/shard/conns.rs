@@ -95,4 +95,17 @@ mod tests {
         assert!(conns.get(new).is_some());
         assert_eq!(conns.count(), 1);
     }
+
+    /// After sixteen million tenants of one slot the drivers have no more bits for the next.
+    #[test]
+    fn generations_begin_anew_within_the_bits_that_a_driver_has() {
+        let mut conns = Conns::default();
+        let first = conns.insert(Conn::default());
+        conns.slots[first.index()].generation = GENERATION_MASK;
+        let last = ConnId { generation: GENERATION_MASK, ..first };
+        assert!(conns.remove(last).is_some());
+        let next = conns.insert(Conn::default());
+        assert_eq!(next, first, "from zero");
+        assert!(conns.get(last).is_none() && conns.get(next).is_some());
+    }
 }

@@ -176,6 +176,17 @@ mod tests {
     }
 
     #[test]
+    fn ids_go_on_beyond_32_bits() {
+        let mut requests = Requests { first: u64::from(u32::MAX) - 1, ..Requests::default() };
+        let ids: Vec<_> = (0..4).map(|n| requests.open(Moment::from_millis(n), request(n as u32))).collect();
+        assert_eq!(ids[3], RequestId(u64::from(u32::MAX) + 2));
+        for at in [1, 0, 3, 2] {
+            assert_eq!(requests.close(ids[at]).map(command), Some(at as u32));
+        }
+        assert!(requests.close(RequestId(2)).is_none(), "one of an earlier round");
+    }
+
+    #[test]
     fn a_request_without_an_answer_expires() {
         let mut requests = Requests::default();
         requests.open(Moment::from_millis(5), request(1));

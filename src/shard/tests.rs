@@ -1,6 +1,7 @@
 //! A shard by itself, as a dialogue: bytes in, bytes out, the clock moved by hand.
 
 mod compression;
+mod counters;
 mod hooked;
 mod messaging;
 mod panics;

@@ -7,7 +7,7 @@ use crate::shard::mail::Mail;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn kept() -> Policy {
+pub(super) fn kept() -> Policy {
     Policy {
         history_size: 5,
         history_ttl: Duration::from_mins(1),
@@ -21,7 +21,7 @@ fn kept() -> Policy {
     }
 }
 
-fn bench(policy: Policy) -> Bench {
+pub(super) fn bench(policy: Policy) -> Bench {
     Bench::new(|options| options.settings_mut().set_policy(policy))
 }
 
@@ -38,18 +38,18 @@ impl Bench {
         }
     }
 
-    fn api_publish(&mut self, channel: &str, data: &str) -> Outcome {
+    pub(super) fn api_publish(&mut self, channel: &str, data: &str) -> Outcome {
         let publish = Publish { data: data.as_bytes().into(), is_json: true, ..Publish::default() };
         self.call(Call::Publish { channel: channel.into(), publish: Box::new(publish) })
     }
 
-    fn epoch(&mut self, channel: &str) -> String {
+    pub(super) fn epoch(&mut self, channel: &str) -> String {
         self.shard.stream_place(&channel.into()).unwrap().epoch.to_string()
     }
 
     /// The one message that `id` has got since the last look.
     #[track_caller]
-    fn text(&mut self, id: ConnId) -> String {
+    pub(super) fn text(&mut self, id: ConnId) -> String {
         let texts = self.texts(id);
         assert_eq!(texts.len(), 1, "{texts:?}");
         texts.into_iter().next().unwrap()
