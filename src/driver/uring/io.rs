@@ -162,13 +162,14 @@ impl<R: Requests> Io<R> {
         let Some(socket) = self.sockets.remove(id) else {
             return;
         };
+        // Whoever gets the socket asks for a place of its own at once.
+        self.entrance.leave(id);
         if socket.exit == Exit::HandOver
             && let Some(at) = self.handovers.iter().position(|(conn, _)| *conn == id)
         {
             let (_, received) = self.handovers.swap_remove(at);
             self.errands.hand_over(socket.into_fd(), received);
         }
-        self.entrance.leave(id);
         self.errands.closed(id);
     }
 
