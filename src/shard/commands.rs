@@ -258,7 +258,7 @@ impl Shard {
 
     /// Appends a message to what the current input answers to `id`.
     pub(super) fn answer_message(&mut self, id: ConnId, wire: Wire, message: &[u8]) {
-        self.cork_for(id);
+        self.cork_for(id, message.len());
         wire.append(&mut self.cork.bytes, message, &mut self.deflater);
         self.corked();
     }

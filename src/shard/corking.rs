@@ -29,7 +29,7 @@ impl Cork {
 impl Shard {
     /// Appends a frame to what the current input answers to `id`.
     pub(super) fn answer(&mut self, id: ConnId, opcode: Opcode, payload: &[u8]) {
-        self.cork_for(id);
+        self.cork_for(id, payload.len());
         let window = self.conns.get(id).and_then(|conn| conn.deflate.shared());
         self.deflater.append(&mut self.cork.bytes, opcode, payload, window);
         self.corked();
@@ -48,8 +48,11 @@ impl Shard {
         self.conns.get(id).is_none_or(|conn| conn.is_slow)
     }
 
-    pub(super) fn cork_for(&mut self, id: ConnId) {
-        if self.cork.conn != Some(id) {
+    /// `bytes` more or so are going to be answered to `id`. What a send carries is not exceeded but by one answer alone: a
+    /// buffer that grows with what one input may ask for leaves gaps in memory of its own size.
+    pub(super) fn cork_for(&mut self, id: ConnId, bytes: usize) {
+        let is_full = !self.cork.bytes.is_empty() && self.cork.bytes.len() + bytes > CORK_BYTES_KEPT;
+        if self.cork.conn != Some(id) || is_full {
             self.uncork();
             self.cork.conn = Some(id);
         }
