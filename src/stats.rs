@@ -121,6 +121,7 @@ figures! {
     shed Counter "Clients closed because memory ran short and they held much of it.";
     subscriptions_refused Counter "Subscriptions refused because memory ran short.";
     queued_bytes Gauge "Bytes queued to clients, a publication once for each of them.";
+    held_bytes Gauge "Bytes held for clients: queued, being sent, of messages that are not whole, and put off.";
     slices Counter "Times that input was put off because its connection had used up its share of the turn.";
     put_off Gauge "Connections with input that is put off.";
     loop_lag_ns Gauge "Duration of the longest turn since the last publication of figures.";

@@ -121,8 +121,8 @@ impl Conn {
     }
 
     /// The send that was under way is done.
-    pub fn landed(&mut self) {
-        self.outbox.landed();
+    pub fn landed(&mut self, nodes: &mut Nodes) {
+        self.outbox.landed(nodes);
         self.is_heavy = false;
     }
 
@@ -169,7 +169,7 @@ mod tests {
         conn.outbox.take_run(&mut nodes, &mut run, Gather { bytes_max: 100, copy_bytes_max: 100 });
         assert_eq!(owe(&mut conn, &mut nodes), Err(Overflow), "what is in flight counts");
         conn.is_slow = false;
-        conn.landed();
+        conn.landed(&mut nodes);
         assert_eq!(owe(&mut conn, &mut nodes), Ok(Load::Light));
         assert_eq!(owe(&mut conn, &mut nodes), Ok(Load::Heavy));
     }

@@ -25,6 +25,8 @@ pub struct Nodes {
     used: u32,
     /// Of the listed payloads, one that is in several lists as often.
     bytes: u64,
+    /// Of the sends that are under way, in the same way.
+    flying_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -126,17 +128,18 @@ impl Outbox {
         if self.first == NONE {
             self.last = NONE;
         }
-        self.in_flight_bytes = bytes;
+        self.fly(nodes, bytes);
     }
 
     /// The send that is under way carries so many bytes, none if there is none: records are longer than what is in them.
-    pub fn fly(&mut self, bytes: u32) {
-        self.in_flight_bytes = bytes;
+    pub fn fly(&mut self, nodes: &mut Nodes, bytes: u32) {
+        let before = std::mem::replace(&mut self.in_flight_bytes, bytes);
+        nodes.flying_bytes = (nodes.flying_bytes + u64::from(bytes)).saturating_sub(before.into());
     }
 
     /// The send that was under way is done.
-    pub fn landed(&mut self) {
-        self.in_flight_bytes = 0;
+    pub fn landed(&mut self, nodes: &mut Nodes) {
+        self.fly(nodes, 0);
     }
 
     /// Drops what is queued; what is in flight stays there.
@@ -152,6 +155,11 @@ impl Outbox {
     /// Bytes queued and in flight.
     pub const fn waiting_bytes(&self) -> u32 {
         self.queued_bytes.saturating_add(self.in_flight_bytes)
+    }
+
+    /// Bytes in flight.
+    pub const fn flying_bytes(&self) -> u32 {
+        self.in_flight_bytes
     }
 
     pub fn is_sending(&self) -> bool {
@@ -212,6 +220,21 @@ impl Nodes {
         self.bytes
     }
 
+    /// What all payloads that are listed or under way take in memory, each as often as it is owed.
+    pub fn held_bytes(&self) -> u64 {
+        self.bytes + self.flying_bytes + u64::from(self.used) * PAYLOAD_COST_BYTES
+    }
+
+    /// Bytes of all sends that are under way.
+    pub fn flying_bytes(&self) -> u64 {
+        self.flying_bytes
+    }
+
+    /// What the connections say that it is: after a bug.
+    pub fn set_flying_bytes(&mut self, bytes: u64) {
+        self.flying_bytes = bytes;
+    }
+
     fn take(&mut self, payload: Option<Payload>) -> u32 {
         self.used += 1;
         self.bytes += payload.as_ref().map_or(0, |payload| u64::from(payload.len()));
@@ -256,6 +279,8 @@ impl Nodes {
     }
 }
 
+/// A payload beside its bytes: node, reference counts, and what the allocator adds. Small ones cost more than they say.
+const PAYLOAD_COST_BYTES: u64 = 80;
 /// Nodes that stay allocated when every queue is empty.
 const NODES_KEPT: usize = 16 * 1024;
 
@@ -295,7 +320,7 @@ mod tests {
         outbox.push(&mut nodes, payload(30), 40).unwrap();
         outbox.take_run(&mut nodes, &mut run, GATHER);
         assert_eq!(outbox.push(&mut nodes, payload(11), 40), Err(Overflow));
-        outbox.landed();
+        outbox.landed(&mut nodes);
         assert_eq!(outbox.push(&mut nodes, payload(11), 40), Ok(()));
     }
 
@@ -310,7 +335,7 @@ mod tests {
             outbox.take_run(&mut nodes, &mut run, GATHER);
             assert_eq!(lens(&run), want);
             check(&outbox, &nodes);
-            outbox.landed();
+            outbox.landed(&mut nodes);
         }
         assert_eq!(nodes.used(), 0);
     }
@@ -325,7 +350,7 @@ mod tests {
             run.clear();
             outbox.take_run(&mut nodes, &mut run, GATHER);
             assert_eq!(lens(&run), want);
-            outbox.landed();
+            outbox.landed(&mut nodes);
             check(&outbox, &nodes);
         }
         let other = outbox.reserve(&mut nodes);

@@ -49,7 +49,7 @@ pub(super) struct Turn {
     peak_bytes: u64,
     /// Most connections since then.
     peak_count: u32,
-    /// Bytes queued to clients when memory was last measured here, or fewer.
+    /// Bytes held for clients when memory was last measured here, or fewer.
     noted_bytes: u64,
     /// Bytes that had come from clients by then: what they have begun to say may be as much.
     noted_bytes_in: u64,
@@ -109,13 +109,13 @@ impl Turn {
     /// Whoever finds that it is time measures for all cores.
     fn tell_pressure(&mut self, now: Moment) {
         let grown = self.grown_bytes();
-        let queued = self.shard.queued_bytes();
-        self.noted_bytes = self.noted_bytes.min(queued);
+        let held = self.shard.held_bytes();
+        self.noted_bytes = self.noted_bytes.min(held);
         let mut is_fresh = false;
         if let Some(budget) = &self.budget
             && self.pressure.is_due(now, grown)
         {
-            self.noted_bytes = queued;
+            self.noted_bytes = held;
             self.noted_bytes_in = self.shard.received_bytes();
             // What was cut is free only when the kernel has it back.
             if self.pressure.stage() > Stage::Calm && now.since(self.trimmed_at) >= TRIM_INTERVAL {
@@ -135,8 +135,8 @@ impl Turn {
 
     /// What this core may have taken since memory was last measured here.
     fn grown_bytes(&self) -> u64 {
-        let queued = self.shard.queued_bytes().saturating_sub(self.noted_bytes);
-        queued.saturating_add(self.shard.received_bytes().saturating_sub(self.noted_bytes_in))
+        let held = self.shard.held_bytes().saturating_sub(self.noted_bytes);
+        held.saturating_add(self.shard.received_bytes().saturating_sub(self.noted_bytes_in))
     }
 
     pub(super) fn take_mail(&mut self, now: Moment, sockets: &mut impl Sockets) -> bool {
@@ -156,6 +156,8 @@ impl Turn {
     /// In the middle of a turn: if somebody is owed much, what can leave does so now. A turn may be long, and only a reader
     /// that does not take what it is sent is slow.
     pub(super) fn relieve(&mut self, now: Moment, sockets: &mut impl Sockets) {
+        // Who is not to be read is not read in this turn either.
+        self.shard.drain_pauses(&mut |output| sockets.carry_out(output));
         // What one turn takes in can be more than is left of a small budget.
         if self.grown_bytes() >= self.pressure.growth() {
             self.tell_pressure(now);

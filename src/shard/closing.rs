@@ -179,7 +179,7 @@ impl Shard {
         }
         conn.phase = Phase::Leaving;
         conn.outbox.clear(&mut self.nodes);
-        conn.reader.release(&mut self.pool);
+        self.release_reader(id);
         self.takeovers.end(id);
         self.wheel.disarm(id.slot);
         self.forget_rest(id);
@@ -187,7 +187,11 @@ impl Shard {
     }
 
     pub(super) fn closed(&mut self, id: ConnId) {
-        if self.conns.remove(id).is_some_and(|conn| conn.is_sealed) {
+        let mut conn = self.conns.remove(id);
+        if let Some(conn) = &mut conn {
+            conn.outbox.landed(&mut self.nodes);
+        }
+        if conn.is_some_and(|conn| conn.is_sealed) {
             self.stats.tls_connections -= 1;
             self.keys.forget(id);
         }
@@ -229,8 +233,8 @@ impl Shard {
                 self.stats.sessions = self.stats.sessions.saturating_sub(1);
             }
             conn.message_due = None;
-            conn.reader.release(&mut self.pool);
         }
+        self.release_reader(id);
         true
     }
 

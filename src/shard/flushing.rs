@@ -51,12 +51,15 @@ impl Gathering {
 impl Shard {
     /// Hands out everything that is owed. Letters go by `post`.
     pub fn drain(&mut self, out: &mut impl FnMut(Output)) {
+        self.drain_pauses(out);
         self.flush_dirty(out);
         while self.wreckage.panic.is_some() {
             self.mend();
             self.cut_slow();
             self.flush_dirty(out);
         }
+        // Of whoever went meanwhile.
+        self.drain_pauses(out);
         let mut outputs = std::mem::take(&mut self.outputs);
         for output in outputs.drain(..) {
             out(output);
@@ -85,7 +88,7 @@ impl Shard {
     /// Without a send under way none will be reported as done.
     fn lose_in_flush(&mut self, id: ConnId, is_out: bool) {
         if !is_out && let Some(conn) = self.conns.get_mut(id) {
-            conn.landed();
+            conn.landed(&mut self.nodes);
         }
         self.lose(id);
     }
@@ -127,7 +130,7 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        conn.landed();
+        conn.landed(&mut self.nodes);
         let has_outgoing = conn.tls.as_ref().is_some_and(|session| session.has_outgoing());
         let is_reading = matches!(conn.phase, Phase::Head(Some(_)));
         if conn.outbox.has_queued() || has_outgoing || matches!(conn.phase, Phase::Lingering { .. }) {

@@ -164,6 +164,7 @@ impl Shard {
         let session = std::mem::replace(&mut conn.phase, Phase::Leaving);
         conn.message_due = None;
         let reader = std::mem::take(&mut conn.reader);
+        self.partial_bytes = self.partial_bytes.saturating_sub(reader.held_bytes() as u64);
         let is_counted = matches!(&session, Phase::Client(session) if session.is_counted);
         if let Phase::Client(session) = &session
             && is_counted

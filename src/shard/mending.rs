@@ -30,6 +30,8 @@ pub enum Place {
 /// What the parts of a shard add up to.
 #[derive(Debug, Default)]
 struct Sums {
+    flying: u64,
+    partial: u64,
     subscriptions: u64,
     sessions: u64,
     nodes: u32,
@@ -72,6 +74,10 @@ impl Shard {
         if self.nodes.used() != sums.nodes {
             found(Place::Shard, "payloads are kept for nobody");
         }
+        let is_held = sums.flying == self.nodes.flying_bytes() && sums.partial == self.partial_bytes;
+        if !is_held || self.slices.rests.sum() != self.slices.rests.bytes() {
+            found(Place::Count, "a sum of what is held is wrong");
+        }
         if self.cork.conn.is_some() {
             found(Place::Count, "something stays corked between inputs");
         }
@@ -83,6 +89,8 @@ impl Shard {
         if let Some(what) = conn.outbox.examine(&self.nodes, &mut sums.nodes) {
             return Some(what);
         }
+        sums.flying += u64::from(conn.outbox.flying_bytes());
+        sums.partial += conn.reader.held_bytes() as u64;
         if !conn.is_open() && conn.message_due.is_some() {
             return Some("only an open connection receives a message");
         }
@@ -188,6 +196,11 @@ impl Shard {
         let subscriptions = sessions().map(|session| session.subscriptions.len() as u64).sum();
         let connected = sessions().filter(|session| session.is_connected()).count() as u64;
         (self.stats.subscriptions, self.stats.sessions) = (subscriptions, connected);
+        let conns = || self.conns.ids().filter_map(|id| self.conns.get(id));
+        let flying = conns().map(|conn| u64::from(conn.outbox.flying_bytes())).sum();
+        self.partial_bytes = conns().map(|conn| conn.reader.held_bytes() as u64).sum();
+        self.nodes.set_flying_bytes(flying);
+        self.slices.rests.recount();
     }
 }
 

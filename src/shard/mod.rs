@@ -52,6 +52,7 @@ mod reading;
 mod refilling;
 mod remains;
 mod requests;
+mod rests;
 pub mod results;
 mod revoking;
 mod sealing;
@@ -108,9 +109,10 @@ use pacing::Paces;
 use random::Random;
 use rate::{Rate, Rates};
 use requests::Requests;
+use rests::Piece;
 use results::Results;
 use revoking::Revoking;
-use slicing::{Piece, Slices};
+use slicing::Slices;
 use std::collections::HashMap;
 use std::sync::Arc;
 use stream::StreamId;
@@ -150,6 +152,8 @@ pub struct Shard {
     slow: Vec<u32>,
     /// Somebody is owed more than half of what its queue takes.
     is_pressed: bool,
+    /// What is held of messages that are not whole yet.
+    partial_bytes: u64,
     /// Slots that were owed what their codec cannot carry.
     unfit: Vec<u32>,
     /// Subscriptions on their way.
@@ -225,6 +229,7 @@ impl Shard {
             dirty: Vec::new(),
             slow: Vec::new(),
             is_pressed: false,
+            partial_bytes: 0,
             unfit: Vec::new(),
             joins: Joins::default(),
             connecting: HashMap::new(),
@@ -382,6 +387,7 @@ impl Shard {
         self.stats.channels = self.hub.channel_count() as u64;
         self.count_compression();
         self.stats.queued_bytes = self.nodes.bytes();
+        self.stats.held_bytes = self.held_bytes();
         &mut self.stats
     }
 

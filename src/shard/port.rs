@@ -47,7 +47,8 @@ pub enum Output {
         conn: ConnId,
     },
     /// Read no more from this connection until `Resume`: what it has sent waits its turn. What has been read already
-    /// may still come in. A driver that reads on loses nothing but the bound on what waits.
+    /// may still come in. A driver that reads on loses nothing but the bound on what waits; `drain_pauses` tells it so in the
+    /// middle of a turn.
     Pause {
         conn: ConnId,
     },

@@ -16,9 +16,10 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 impl Shard {
-    /// Bytes queued to clients.
-    pub fn queued_bytes(&self) -> u64 {
-        self.nodes.bytes()
+    /// What is held for clients: what they have not taken yet, and what of their own is not served yet. A payload counts
+    /// once for each of those who are owed it.
+    pub fn held_bytes(&self) -> u64 {
+        self.nodes.held_bytes() + self.slices.rests.bytes() + self.partial_bytes
     }
 
     /// Bytes that have come from clients so far.
@@ -52,7 +53,7 @@ impl Shard {
     /// Cuts those who hold the most, until a part of all that is held is gone. Called again while that was not enough.
     fn shed(&mut self) {
         let mut holders: Vec<(usize, ConnId)> =
-            self.conns.ids().filter_map(|id| Some((self.held_bytes(id)?, id))).collect();
+            self.conns.ids().filter_map(|id| Some((self.held_by(id)?, id))).collect();
         holders.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
         let mut goal = holders.iter().map(|(bytes, _)| bytes).sum::<usize>() / SHED_PART;
         for (bytes, id) in holders {
@@ -82,7 +83,7 @@ impl Shard {
     }
 
     /// What a connection keeps of the node's memory, if it is so much that its end is worth something.
-    fn held_bytes(&self, id: ConnId) -> Option<usize> {
+    fn held_by(&self, id: ConnId) -> Option<usize> {
         let conn = self.conns.get(id)?;
         let begun = Some(begun_bytes(conn)).filter(|&bytes| bytes >= BEGUN_BYTES_MIN);
         let queue =

@@ -2,7 +2,8 @@
 //! Invariant: events are handled in order, and none after the one that ended the connection.
 
 use super::Shard;
-use super::slicing::{COMMAND_UNITS, Piece};
+use super::rests::Piece;
+use super::slicing::COMMAND_UNITS;
 use crate::conn::session::Stage;
 use crate::conn::{Conn, Phase};
 use crate::ids::ConnId;
@@ -24,6 +25,7 @@ impl Shard {
         };
         // Events borrow from the reader while they change everything else of the shard.
         let mut reader = mem::take(&mut conn.reader);
+        self.partial_bytes = self.partial_bytes.saturating_sub(reader.held_bytes() as u64);
         let options = ReadOptions { deflate: conn.deflate.is_on(), ..self.read };
         let mut completed = false;
         loop {
@@ -68,6 +70,7 @@ impl Shard {
             return reader.release(&mut self.pool);
         };
         let is_idle = reader.is_idle();
+        self.partial_bytes += reader.held_bytes() as u64;
         conn.reader = reader;
         if is_idle || !conn.is_open() {
             conn.message_due = None;
@@ -76,6 +79,15 @@ impl Shard {
             self.wheel.arm(id.slot, conn.next_due());
         }
         self.narrow_input(id);
+    }
+
+    /// Of a connection that reads no more messages.
+    pub(super) fn release_reader(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        self.partial_bytes = self.partial_bytes.saturating_sub(conn.reader.held_bytes() as u64);
+        conn.reader.release(&mut self.pool);
     }
 
     fn event(&mut self, id: ConnId, event: Event<'_>) -> Then {

@@ -5,7 +5,7 @@
 
 use super::heard::Sealed;
 use super::rate::Rate;
-use super::slicing::Piece;
+use super::rests::Piece;
 use super::{Output, Shard};
 use crate::conn::{Conn, Phase};
 use crate::ids::ConnId;
@@ -150,10 +150,10 @@ impl Shard {
 
     /// What leaves next: what the session has to say, then `plain` in records, then, if it is the end, the last word.
     pub(super) fn seal(&mut self, id: ConnId, plain: Option<&Payload>) -> Option<Payload> {
-        let Self { conns, keys, .. } = self;
+        let Self { conns, keys, nodes, .. } = self;
         let conn = conns.get_mut(id)?;
         let Some(session) = conn.tls.as_mut() else {
-            conn.outbox.landed();
+            conn.outbox.landed(nodes);
             return None;
         };
         let is_last = matches!(conn.phase, Phase::Lingering { .. }) && !conn.outbox.has_queued();
@@ -170,7 +170,7 @@ impl Shard {
             self.break_off(id);
         }
         let conn = self.conns.get_mut(id)?;
-        conn.outbox.fly(records.len() as u32);
+        conn.outbox.fly(&mut self.nodes, records.len() as u32);
         (!records.is_empty()).then(|| Payload::new(records))
     }
 

@@ -2,16 +2,18 @@
 //! next turn, after its neighbours.
 //!
 //! Invariant: what a connection has sent is handled in its order, whatever is put off. While something of it is put off
-//! nothing more is read from its socket (`Output::Pause`), so that what waits here is at most what was read at once; TCP
-//! holds the peer back. Everybody who waits gets a slice a turn, so nobody starves. One command is never cut. Over TLS a
-//! record that was opened waits as plaintext, and what follows it as it came: nothing is opened twice.
+//! nothing more is read from its socket (`Output::Pause`, which a driver hears in the middle of a turn: a long one would
+//! read on and on), so that what waits here is at most what was read at once; TCP holds the peer back. Everybody who waits
+//! gets a slice a turn, so nobody starves. One command is never cut. Over TLS a record that was opened waits as plaintext,
+//! and what follows it as it came: nothing is opened twice.
 //! A unit is what a delivery costs, some 100 ns; sends come on top of that, and a wide fan-out may take as long as they do.
 
+use super::rests::{Piece, Rests};
 use super::{Output, Shard};
 use crate::conn::Share;
 use crate::ids::ConnId;
 use crate::stats::Work;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 
 #[derive(Debug)]
@@ -27,7 +29,9 @@ pub(super) struct Slices {
     size: u32,
     /// Who has something put off, in the order of turns; some of them have gone.
     waiting: VecDeque<ConnId>,
-    rest: HashMap<ConnId, VecDeque<Piece>>,
+    pub(super) rests: Rests,
+    /// Sockets that are not to be read from here on, or again, in this order. A driver hears it before anything else.
+    pauses: Vec<(ConnId, bool)>,
     /// Whose rest is being served.
     serving: Option<ConnId>,
     /// How many pieces it has left for later anew: they come before the others.
@@ -51,28 +55,6 @@ impl Default for Portions {
     }
 }
 
-/// Something that was put off.
-#[derive(Debug)]
-pub(super) enum Piece {
-    /// As it came from the socket.
-    Bytes(Vec<u8>),
-    /// Without TLS around it.
-    Plain(Vec<u8>),
-    /// What is left of a message behind so many commands.
-    Message { bytes: Vec<u8>, served: u32 },
-    /// The peer had nothing more to say.
-    End,
-}
-
-impl Piece {
-    fn len(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) | Self::Plain(bytes) | Self::Message { bytes, .. } => bytes.len(),
-            Self::End => 0,
-        }
-    }
-}
-
 impl Slices {
     pub(super) fn new(portions: Portions) -> Self {
         Self {
@@ -82,7 +64,8 @@ impl Slices {
             own: 0,
             size: portions.most,
             waiting: VecDeque::new(),
-            rest: HashMap::new(),
+            rests: Rests::default(),
+            pauses: Vec::new(),
             serving: None,
             left: 0,
         }
@@ -93,12 +76,12 @@ impl Slices {
         if self.serving == Some(id) {
             return self.left > 0;
         }
-        !self.rest.is_empty() && self.rest.contains_key(&id)
+        !self.rests.is_empty() && self.rests.holds(id)
     }
 
     /// Bytes that wait.
     pub(super) fn held_bytes(&self, id: ConnId) -> usize {
-        self.rest.get(&id).into_iter().flatten().map(Piece::len).sum()
+        self.rests.bytes_of(id)
     }
 
     /// The more wait, the less each of them gets, so that a turn has an end.
@@ -190,15 +173,14 @@ impl Shard {
     pub(super) fn put_off(&mut self, id: ConnId, piece: Piece) {
         if self.slices.serving == Some(id) {
             self.stats.slices += u64::from(self.slices.left == 0);
-            let rest = self.slices.rest.entry(id).or_default();
-            rest.insert(self.slices.left.min(rest.len()), piece);
+            self.slices.rests.insert(id, self.slices.left, piece);
             self.slices.left += 1;
             return;
         }
-        if let Some(rest) = self.slices.rest.get_mut(&id) {
-            return rest.push_back(piece);
+        if self.slices.rests.holds(id) {
+            return self.slices.rests.append(id, piece);
         }
-        self.slices.rest.insert(id, VecDeque::from([piece]));
+        self.slices.rests.append(id, piece);
         self.slices.waiting.push_back(id);
         self.stats.slices += 1;
         self.pause(id, true);
@@ -217,17 +199,10 @@ impl Shard {
         if messages.is_empty() {
             return;
         }
-        let kept = messages.into_iter();
-        let mut pieces: VecDeque<Piece> =
-            kept.map(|(served, bytes)| Piece::Message { bytes: bytes.into_vec(), served }).collect();
-        let is_new = match self.slices.rest.remove(&id) {
-            Some(mut rest) => {
-                pieces.append(&mut rest);
-                false
-            }
-            None => true,
-        };
-        self.slices.rest.insert(id, pieces);
+        let is_new = !self.slices.rests.holds(id);
+        for (at, (served, bytes)) in messages.into_iter().enumerate() {
+            self.slices.rests.insert(id, at, Piece::Message { bytes: bytes.into_vec(), served });
+        }
         if is_new {
             self.slices.waiting.push_back(id);
             self.pause(id, true);
@@ -260,18 +235,18 @@ impl Shard {
                 shard.end_slice(id);
             });
             self.slices.stop_serving();
-            if self.slices.rest.contains_key(&id) {
+            if self.slices.rests.holds(id) {
                 self.slices.waiting.push_back(id);
             }
         }
-        self.stats.put_off = self.slices.rest.len() as u64;
+        self.stats.put_off = self.slices.rests.count() as u64;
     }
 
     /// Who still has something put off afterwards stays among those who wait.
     fn resume_one(&mut self, id: ConnId) {
         self.slices.serving = Some(id);
         while !self.is_used_up()
-            && let Some(piece) = self.slices.rest.get_mut(&id).and_then(VecDeque::pop_front)
+            && let Some(piece) = self.slices.rests.take_first(id)
         {
             self.slices.left = 0;
             match piece {
@@ -281,21 +256,19 @@ impl Shard {
                 Piece::End => self.ended(id),
             }
             // One that is about to be cut is served no further: what follows may begin in the middle of a frame.
-            if self.is_slow(id)
-                && let Some(rest) = self.slices.rest.get_mut(&id)
-            {
-                rest.retain(|piece| matches!(piece, Piece::End));
+            if self.is_slow(id) {
+                self.slices.rests.silence(id);
             }
         }
         self.slices.stop_serving();
-        if self.slices.rest.get(&id).is_some_and(VecDeque::is_empty) {
+        if self.slices.rests.is_served(id) {
             self.forget_rest(id);
         }
     }
 
     /// What was put off goes with the connection; what it says from here on is read, and ignored.
     pub(super) fn forget_rest(&mut self, id: ConnId) {
-        if self.slices.rest.remove(&id).is_some() {
+        if self.slices.rests.forget(id) {
             self.pause(id, false);
         }
     }
@@ -304,7 +277,15 @@ impl Shard {
         if self.conns.get(id).is_none_or(|conn| conn.is_stream) {
             return;
         }
-        self.outputs.push(if pauses { Output::Pause { conn: id } } else { Output::Resume { conn: id } });
+        self.slices.pauses.push((id, pauses));
+    }
+
+    /// Who is not to be read from here on, or again. A driver that asks in the middle of a turn reads less that has to wait:
+    /// `drain` says it too.
+    pub fn drain_pauses(&mut self, out: &mut impl FnMut(Output)) {
+        for (conn, pauses) in self.slices.pauses.drain(..) {
+            out(if pauses { Output::Pause { conn } } else { Output::Resume { conn } });
+        }
     }
 }
 

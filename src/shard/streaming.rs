@@ -2,7 +2,7 @@
 //! Invariant: a stream has exactly one connection until `End` or `Gone`; at most one memo of bytes is under way.
 
 use super::memo::Memo;
-use super::slicing::Piece;
+use super::rests::Piece;
 use super::stream::{Opening, StreamId, StreamInput, StreamKind, StreamOutput};
 use super::{Output, Shard};
 use crate::conn::session::{Profile, Session, Stage, Stream};

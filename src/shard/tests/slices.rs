@@ -224,6 +224,26 @@ fn a_socket_is_read_again_when_nothing_waits() {
     assert_eq!(said, [(id, true), (id, false)]);
 }
 
+/// A long turn would read on and on what has to wait, and all of it counts as long as it does.
+#[test]
+fn a_socket_is_not_read_from_the_moment_on_that_something_waits() {
+    let mut bench = Bench::new(|options| options.settings_mut().rpc_ping = true);
+    let id = bench.client();
+    let before = bench.shard.held_bytes();
+    let mut input = pings(10, 2_000);
+    bench.shard.handle(bench.now, Input::Received { conn: id, bytes: &mut input });
+    let mut said = Vec::new();
+    bench.shard.drain_pauses(&mut |output| said.push(output));
+    assert!(matches!(said[..], [Output::Pause { conn }] if conn == id), "{said:?}");
+    let once = bench.shard.held_bytes() - before;
+    let mut more = pings(10, 2_000);
+    let len = more.len() as u64;
+    bench.shard.handle(bench.now, Input::Received { conn: id, bytes: &mut more });
+    assert!(bench.shard.held_bytes() - before >= once + len, "what was on its way is kept, and counts");
+    rest(&mut bench);
+    assert_eq!(bench.shard.held_bytes(), before);
+}
+
 /// Turns until nothing waits.
 fn rest(bench: &mut Bench) {
     while bench.shard.has_put_off() {
