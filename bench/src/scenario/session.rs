@@ -167,7 +167,7 @@ impl Session {
         // Another process from here on.
         self.server = None;
         eprintln!("note: everybody is connected; end the server now, and start it again");
-        Ok(self.conductor.await_restart(self.address)?)
+        Ok(self.conductor.await_restart(self.connections, self.address)?)
     }
 
     /// All connections drop, unless they are gone already, and come back.
