@@ -7,7 +7,7 @@ use crate::support::group::Group;
 use crate::support::metrics::{get, resident_bytes};
 use crate::support::server::Server;
 use crate::support::session::{OPEN, Session, Told};
-use crate::support::wait::wait_until;
+use crate::support::wait::{PATIENCE, pause, wait_until};
 use ringway::sys::clock;
 use rustix::process::Signal;
 use serde_json::json;
@@ -246,7 +246,8 @@ fn mail_beyond_its_bytes_is_told_as_insufficient_state() {
     // No more letters than a hundredth of what a mailbox counts: they are too heavy, not too many.
     let text = "x".repeat(900_000);
     let config = format!("{OPEN}queue_max_size = 536_870_912\n[websocket]\nmessage_size_limit = 1_048_576\n");
-    let server = Server::start_failing(2, "command/stall=stall:20000", &config);
+    // Long enough to fill a mailbox on a machine that has much else to do, and twice as long as `wait_until` has patience.
+    let server = Server::start_failing(2, "command/stall=stall:40000", &config);
     let (mut here, mut there) = (Vec::new(), Vec::new());
     while here.is_empty() || there.len() < 2 {
         let before = server.metrics().of_core("connections", 0);
@@ -284,6 +285,7 @@ fn mail_beyond_its_bytes_is_told_as_insufficient_state() {
     let reader = &mut there[1];
     let mut heard: HashMap<String, Vec<u64>> = HashMap::new();
     let (mut missed, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    pause(PATIENCE);
     wait_until("the core is back", || get(server.internal, "/readyz").starts_with("HTTP/1.1 200"));
     for name in &names {
         // It has much to open before it can answer.
