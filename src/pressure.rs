@@ -70,6 +70,8 @@ impl Stage {
 pub struct Pressure {
     /// Zero: nothing is measured.
     limit: u64,
+    /// They all grow at once.
+    cores: u64,
     used: AtomicU64,
     stage: AtomicU8,
     /// In nanoseconds of the monotonic clock.
@@ -77,8 +79,8 @@ pub struct Pressure {
 }
 
 impl Pressure {
-    pub fn new(limit_bytes: u64) -> Self {
-        Self { limit: limit_bytes, ..Self::default() }
+    pub fn new(limit_bytes: u64, cores: usize) -> Self {
+        Self { limit: limit_bytes, cores: cores as u64, ..Self::default() }
     }
 
     pub fn stage(&self) -> Stage {
@@ -89,12 +91,15 @@ impl Pressure {
         self.limit
     }
 
-    /// Who has taken so many bytes more does not wait for its turn to measure.
+    /// A core that has taken so many bytes more does not wait for its turn to measure: all of them together have then used
+    /// up a part of what was left before the first mark, or of the limit.
     pub fn growth(&self) -> u64 {
-        match self.limit() {
-            0 => u64::MAX,
-            limit => limit / GROWTH_PART,
-        }
+        let limit = match self.limit() {
+            0 => return u64::MAX,
+            limit => limit,
+        };
+        let room = (limit / 1000 * TIGHT_PERMILLE).saturating_sub(self.used());
+        (room / ROOM_PART).max(limit / GROWTH_PART) / self.cores.max(1)
     }
 
     pub fn used(&self) -> u64 {
@@ -132,7 +137,9 @@ impl Pressure {
     }
 }
 
-/// A core whose queues have grown by this part of the limit does not wait for its turn to measure.
+/// Of what is left before the first mark, so much may go unseen.
+const ROOM_PART: u64 = 4;
+/// Of the limit, when nothing is left before that mark.
 const GROWTH_PART: u64 = 64;
 const TIGHT_PERMILLE: u64 = 920;
 const SHUT_PERMILLE: u64 = 950;
@@ -148,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_stage_is_entered_at_its_mark_and_left_some_way_below() {
-        let pressure = Pressure::new(1000);
+        let pressure = Pressure::new(1000, 1);
         for (used, changed, stage) in [
             (919, None, Stage::Calm),
             (920, Some(Stage::Tight), Stage::Tight),
@@ -169,21 +176,35 @@ mod tests {
     #[test]
     fn one_of_many_measures_and_not_too_often() {
         let at = Moment::from_millis;
-        let pressure = Pressure::new(1000);
+        let pressure = Pressure::new(1000, 1);
         assert!(pressure.is_due(at(1_000), 0));
         assert!(!pressure.is_due(at(1_000), 0));
         assert!(!pressure.is_due(at(1_249), 0));
         assert!(pressure.is_due(at(1_250), 0));
         assert!(!Pressure::default().is_due(at(1_000), 0), "without a limit there is nothing to measure");
-        let fast = Pressure::new(6400);
-        assert!(fast.is_due(at(1_000), 0));
-        assert!(!fast.is_due(at(1_001), 99));
-        assert!(fast.is_due(at(1_001), 100), "who grows fast is measured at once");
+    }
+
+    #[test]
+    fn whoever_grows_fast_is_measured_at_once_and_sooner_the_less_is_left() {
+        let at = Moment::from_millis(1_000);
+        for (cores, used, growth) in [
+            (1, 18_880, 10_000),
+            (4, 18_880, 2_500),
+            (1, 56_000, 1_000),
+            (2, 56_000, 500),
+            (1, 99_999, 1_000),
+        ] {
+            let pressure = Pressure::new(64_000, cores);
+            assert!(pressure.is_due(at, 0));
+            pressure.note(used);
+            assert!(!pressure.is_due(at, growth - 1), "{used} on {cores}");
+            assert!(pressure.is_due(at, growth), "{used} on {cores}");
+        }
     }
 
     #[test]
     fn a_node_without_pressure_need_not_wake_for_it() {
-        let pressure = Pressure::new(1000);
+        let pressure = Pressure::new(1000, 1);
         assert_eq!(pressure.deadline(), None);
         pressure.is_due(Moment::from_millis(1_000), 0);
         pressure.note(990);

@@ -327,7 +327,8 @@ fn memory_budget(config: &Config) -> (Option<Budget>, Arc<Pressure>) {
     if budget.is_none() {
         journal::tell(NO_BUDGET.to_owned());
     }
-    let pressure = Arc::new(Pressure::new(budget.as_ref().map_or(0, Budget::usable_bytes)));
+    let pressure =
+        Arc::new(Pressure::new(budget.as_ref().map_or(0, Budget::usable_bytes), config.cores.len()));
     (budget, pressure)
 }
 

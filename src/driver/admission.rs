@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn when_memory_is_short_newcomers_are_told_so_and_then_not_even_that() {
-        let pressure = Arc::new(Pressure::new(1000));
+        let pressure = Arc::new(Pressure::new(1000, 1));
         let admissions = Admissions::new(10, 12, Arc::clone(&pressure));
         for (used, admission) in [
             (930, Some(Admission::Welcome)),
