@@ -2,6 +2,7 @@
 //! Invariant: it only ever moves forward, so a core that reports ready late cannot undo a stop.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::sync::watch;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -70,9 +71,26 @@ impl Lifecycle {
     }
 }
 
+/// Tells those who watch, forward only: whoever says that a drain begins may be overtaken by its end.
+pub(super) fn tell(watched: &watch::Sender<Phase>, phase: Phase) {
+    watched.send_if_modified(|current| {
+        let is_news = *current < phase;
+        *current = (*current).max(phase);
+        is_news
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drain_that_has_ended_is_not_told_to_begin() {
+        let (watched, follow) = watch::channel(Phase::Ready);
+        tell(&watched, Phase::Stopped);
+        tell(&watched, Phase::Draining);
+        assert_eq!(*follow.borrow(), Phase::Stopped);
+    }
 
     #[test]
     fn a_late_ready_does_not_undo_a_drain() {

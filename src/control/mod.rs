@@ -179,18 +179,14 @@ impl Control {
     /// Every core listens: from here on the node is ready, and says so.
     pub fn open(&self) {
         self.lifecycle.set_ready();
-        self.phase.send_if_modified(|phase| {
-            let is_news = *phase < Phase::Ready;
-            *phase = (*phase).max(Phase::Ready);
-            is_news
-        });
+        lifecycle::tell(&self.phase, Phase::Ready);
         self.supervisor.ready("listening");
     }
 
     /// Ends serving, giving open requests a moment, and joins the thread. To be called after the cores have ended.
     pub fn finish(self) {
         self.lifecycle.set_stopped();
-        self.phase.send_replace(Phase::Stopped);
+        lifecycle::tell(&self.phase, Phase::Stopped);
         // A panic in there was reported by its hook, and there is nothing left to stop.
         let _ = self.thread.join();
     }

@@ -2,7 +2,7 @@
 //! second ends the process at once, and so does a drain that takes too long. A successor that is ready begins one, too.
 //! Invariant: from the first signal on, the process ends within `stop_max`, whatever the cores do.
 
-use super::lifecycle::{Lifecycle, Phase};
+use super::lifecycle::{self, Lifecycle, Phase};
 use super::reload::Reload;
 use super::supervisor::Supervisor;
 use super::upgrade::Upgrade;
@@ -112,10 +112,11 @@ pub(super) async fn run(
     if thread::Builder::new().spawn(move || stop(ending)).is_err() {
         say("no thread for the drain: the deadline ends the process");
     }
-    phase.send_replace(match ending {
+    let reached = match ending {
         Ending::Stopped => Phase::Draining,
         Ending::Replaced => Phase::Replaced,
-    });
+    };
+    lifecycle::tell(phase, reached);
     loop {
         tokio::select! {
             wish = signals.next() => {
