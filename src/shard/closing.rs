@@ -47,24 +47,24 @@ impl Shard {
 
     /// As `disconnect`, but nothing that the peer says matters any more: what it has begun to say is forgotten at once.
     pub(super) fn cut_off(&mut self, id: ConnId, why: Disconnect) {
-        if self.leave_open(id, why.code(), why.reason()) {
-            self.say_close(id, CloseCode::new(why.code()), why.reason());
-        }
-        self.linger(id);
+        self.part(id, CloseCode::new(why.code()), why.reason(), why.reason());
     }
 
     /// The peer broke the framing: it hears why, and nothing that it says matters any more (RFC 6455 section 7.1.7).
     pub(super) fn fail(&mut self, id: ConnId, code: CloseCode, reason: &str) {
-        if self.leave_open(id, code.get(), reason) {
-            self.say_close(id, Some(code), reason);
-        }
-        self.linger(id);
+        self.part(id, Some(code), reason, reason);
     }
 
     /// The peer's close frame: echoed unless it answers ours (section 5.5.1).
     pub(super) fn peer_closed(&mut self, id: ConnId, code: Option<CloseCode>) {
-        if self.leave_open(id, code.map_or(NO_STATUS, CloseCode::get), "connection closed") {
-            self.say_close(id, code, "");
+        self.part(id, code, "connection closed", "");
+    }
+
+    /// Says the last word, unless it has been said, and reads on only to lose what comes: `why` is for others, `said` for
+    /// the peer.
+    fn part(&mut self, id: ConnId, code: Option<CloseCode>, why: &str, said: &str) {
+        if self.leave_open(id, code.map_or(NO_STATUS, CloseCode::get), why) {
+            self.say_close(id, code, said);
         }
         self.linger(id);
     }

@@ -177,12 +177,17 @@ impl Shard {
             self.slices.left += 1;
             return;
         }
-        if self.slices.rests.holds(id) {
-            return self.slices.rests.append(id, piece);
-        }
+        let is_new = !self.slices.rests.holds(id);
         self.slices.rests.append(id, piece);
+        if is_new {
+            self.stats.slices += 1;
+            self.await_turn(id);
+        }
+    }
+
+    /// Its first piece waits: until it is served nothing more is read.
+    fn await_turn(&mut self, id: ConnId) {
         self.slices.waiting.push_back(id);
-        self.stats.slices += 1;
         self.pause(id, true);
     }
 
@@ -204,8 +209,7 @@ impl Shard {
             self.slices.rests.insert(id, at, Piece::Message { bytes: bytes.into_vec(), served });
         }
         if is_new {
-            self.slices.waiting.push_back(id);
-            self.pause(id, true);
+            self.await_turn(id);
         }
         // Not on the bill of whoever has caused this.
         let (own, size) = (self.slices.own, self.slices.size);
