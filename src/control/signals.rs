@@ -112,11 +112,7 @@ pub(super) async fn run(
     if thread::Builder::new().spawn(move || stop(ending)).is_err() {
         say("no thread for the drain: the deadline ends the process");
     }
-    let reached = match ending {
-        Ending::Stopped => Phase::Draining,
-        Ending::Replaced => Phase::Replaced,
-    };
-    lifecycle::tell(phase, reached);
+    lifecycle::tell(phase, lifecycle.phase());
     loop {
         tokio::select! {
             wish = signals.next() => {
