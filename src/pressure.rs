@@ -1,8 +1,8 @@
 //! How near the node is to the end of its memory, and what that means for newcomers and for those with long queues.
 //!
 //! Invariant: a stage is entered at its threshold and left only some way below, so that it does not flicker. Whoever
-//! reads the stage reads one atomic; whichever core measures does so a few times a second, and when its own queues have
-//! grown by a part of the limit.
+//! reads the stage reads one atomic; whichever core measures does so a few times a second, and when what it holds may have
+//! used up its share of what was left.
 //! Knows nothing of how memory is measured.
 
 use crate::time::Moment;
@@ -94,12 +94,11 @@ impl Pressure {
     /// A core that has taken so many bytes more does not wait for its turn to measure: all of them together have then used
     /// up a part of what was left before the first mark, or of the limit.
     pub fn growth(&self) -> u64 {
-        let limit = match self.limit() {
-            0 => return u64::MAX,
-            limit => limit,
-        };
-        let room = (limit / 1000 * TIGHT_PERMILLE).saturating_sub(self.used());
-        (room / ROOM_PART).max(limit / GROWTH_PART) / self.cores.max(1)
+        if self.limit == 0 {
+            return u64::MAX;
+        }
+        let room = (self.limit / 1000 * TIGHT_PERMILLE).saturating_sub(self.used());
+        (room / ROOM_PART).max(self.limit / GROWTH_PART) / self.cores.max(1)
     }
 
     pub fn used(&self) -> u64 {
