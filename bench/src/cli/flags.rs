@@ -55,17 +55,23 @@ pub enum Command {
 }
 
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Options of every scenario")]
-pub struct Common {
-    /// Server to connect to, ws://host:port/path or wss://host:port/path.
-    #[arg(long)]
-    pub url: String,
+pub struct TrustFlags {
     /// Certificates (PEM) of who vouches for the server, for wss://.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Trust any certificate, for wss://.
     #[arg(long, conflicts_with = "ca")]
     pub insecure: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every scenario")]
+pub struct Common {
+    /// Server to connect to, ws://host:port/path or wss://host:port/path.
+    #[arg(long)]
+    pub url: String,
+    #[command(flatten)]
+    pub trust: TrustFlags,
     /// `raw` (an echo server; for fanout and chat one that sends every message to all), `centrifuge` (JSON) or
     /// `centrifuge-protobuf`.
     #[arg(long, value_enum, default_value = "raw", hide_possible_values = true)]
@@ -251,12 +257,8 @@ pub struct HandshakesFlags {
     /// Server to shake hands with, wss://host:port/.
     #[arg(long)]
     pub url: String,
-    /// Certificates (PEM) of who vouches for the server.
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// Trust any certificate.
-    #[arg(long, conflicts_with = "ca")]
-    pub insecure: bool,
+    #[command(flatten)]
+    pub trust: TrustFlags,
     /// Handshakes to begin in a second; 0: as many as the threads can.
     #[arg(long, value_parser = count, default_value = "1000")]
     pub rate: u32,

@@ -27,7 +27,7 @@ pub fn run(flags: &HandshakesFlags) -> Result<bool, ScenarioError> {
     if !url.is_tls {
         return Err(ScenarioError::Flags("handshakes need a wss:// address".into()));
     }
-    let trust = super::session::trust(flags.ca.as_deref(), flags.insecure, &url)?;
+    let trust = super::session::trust(&flags.trust, &url)?;
     let wrong = |error: rustls::Error| ScenarioError::Flags(error.to_string());
     let tls = trust.as_ref().map(Tls::new).transpose().map_err(wrong)?;
     let Some(mut tls) = tls else {

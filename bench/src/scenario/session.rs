@@ -3,7 +3,7 @@
 //! Scenarios call `open`, then the stages in their order, then `close`. Every figure of `run.json` is set here.
 
 use crate::calendar;
-use crate::cli::flags::Common;
+use crate::cli::flags::{Common, TrustFlags};
 use crate::conductor::{ConductError, Conductor, Connected, Measured};
 use crate::crew::Crew;
 use crate::environment;
@@ -22,7 +22,6 @@ use crate::url::{Url, UrlError};
 use crate::worker;
 use ringway::sys::clock;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 /// Handshakes under way at a time, all engines together, unless told otherwise: well within any accept queue.
@@ -66,7 +65,7 @@ impl Session {
         let mut headers = common.headers.clone();
         headers.extend(common.compression.offer().map(str::to_owned));
         let request = handshake::request(&url.host, &url.path, &headers);
-        let trust = trust(common.ca.as_deref(), common.insecure, &url)?;
+        let trust = trust(&common.trust, &url)?;
         preflight::check(&url, &request, common.protocol, common.compression, trust.as_ref())?;
         let server = common.server_pid.map(Process::new).transpose()?;
         let descriptors = worker::raise_descriptor_limit();
@@ -245,8 +244,8 @@ struct Route<'a> {
 }
 
 /// For wss:// somebody has to vouch for the server, or nobody on purpose.
-pub(super) fn trust(ca: Option<&Path>, insecure: bool, url: &Url) -> Result<Option<Trust>, ScenarioError> {
-    let roots = match (url.is_tls, ca, insecure) {
+pub(super) fn trust(flags: &TrustFlags, url: &Url) -> Result<Option<Trust>, ScenarioError> {
+    let roots = match (url.is_tls, &flags.ca, flags.insecure) {
         (false, ..) => return Ok(None),
         (true, Some(file), _) => std::fs::read_to_string(file)
             .map_err(|error| ScenarioError::Flags(format!("--ca {}: {error}", file.display())))?,
