@@ -98,7 +98,7 @@ impl Shard {
     pub(super) fn expire(&mut self) {
         while let Some(id) = self.expiries.take(self.now, self.unix_ms()) {
             if self.conns.get(id).is_some_and(crate::conn::Conn::is_open) {
-                self.attempt_for(Work::Deadline, id, |shard| {
+                self.serve_for(Work::Deadline, id, |shard| {
                     shard.expire_connection(id);
                     shard.expire_subscriptions(id);
                 });

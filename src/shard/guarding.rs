@@ -52,6 +52,12 @@ impl Shard {
         }
     }
 
+    /// The same as a piece of work by itself: whoever comes next meets a core that is in order.
+    pub(super) fn serve_for(&mut self, work: Work, id: ConnId, act: impl FnOnce(&mut Self)) {
+        self.attempt_for(work, id, act);
+        self.mend();
+    }
+
     /// Work about one request of this core, which costs whoever asked.
     pub(super) fn attempt_request(&mut self, work: Work, id: RequestId, request: Request) {
         let (asker, channel) = (request.asker, channel_of(&request.kind));
@@ -137,6 +143,8 @@ impl Shard {
             Phase::Closing | Phase::Lingering { .. } => self.let_go(id),
             Phase::Leaving => {}
         }
+        // A channel may have a place for it that its session had forgotten: nothing comes behind a close frame.
+        self.uproot(id);
     }
 
     /// A part of putting things in order, which may meet the same bug once more.
@@ -199,12 +207,14 @@ impl Shard {
         });
     }
 
-    /// Takes a slot out of every channel.
+    /// Takes a slot out of every channel. Nobody can say any more who has left: those who would hear it begin anew.
     fn uproot(&mut self, id: ConnId) {
         let channels: Vec<ChannelId> = self.hub.iter().collect();
         for channel in channels {
             let Some(name) = self.hub.name(channel).map(Arc::clone) else { continue };
             let stands = |member: &crate::hub::Member| member.slot == id.slot;
+            let stood = self.hub.members(channel).iter().any(stands);
+            let is_told = self.hub.channel(channel).is_some_and(|channel| channel.policy.join_leave);
             while let Some(index) = self.hub.members(channel).iter().position(stands) {
                 let left = self.hub.leave(channel, id.slot, index as u32);
                 if let Some(moved) = left.moved {
@@ -215,6 +225,9 @@ impl Shard {
                 }
             }
             self.hub.stop_waiting(channel, id.slot);
+            if stood && is_told {
+                self.forfeit_named(&name);
+            }
         }
     }
 

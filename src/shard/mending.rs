@@ -116,11 +116,12 @@ impl Shard {
             .then_some("a reply is awaited that nobody will give")
     }
 
-    /// After a panic: finds what is broken, and mends it at the cost of those whom it concerns.
+    /// After a panic, between two pieces of work: finds what is broken, and mends it at the cost of those whom it concerns.
     pub(super) fn mend(&mut self) {
         let Some(panic) = self.wreckage.panic.take() else {
             return;
         };
+        self.uncork();
         for _ in 0..ROUND_COUNT_MAX {
             let findings = self.examine();
             if findings.is_empty() {

@@ -324,9 +324,7 @@ impl Shard {
     fn finish_input(&mut self) {
         self.uncork();
         self.cut_slow();
-        if self.wreckage.panic.is_some() {
-            self.mend();
-        }
+        self.mend();
     }
 
     /// Fires every deadline up to `now`.
@@ -338,12 +336,13 @@ impl Shard {
         self.wheel.advance(now, &mut fired);
         for slot in fired.drain(..) {
             if let Some(id) = self.conns.id_of(slot) {
-                self.attempt_for(Work::Deadline, id, |shard| shard.due(id));
+                self.serve_for(Work::Deadline, id, |shard| shard.due(id));
             }
         }
         self.fired = fired;
         while let Some((id, request)) = self.requests.expire(now) {
             self.attempt_request(Work::Deadline, id, request);
+            self.mend();
         }
         self.expire();
         self.sweep();

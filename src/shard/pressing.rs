@@ -58,7 +58,7 @@ impl Shard {
         let mut goal = holders.iter().map(|(bytes, _)| bytes).sum::<usize>() / SHED_PART;
         for (bytes, id) in holders {
             self.stats.shed += 1;
-            self.attempt_for(Work::Input, id, |shard| shard.shed_one(id));
+            self.serve_for(Work::Input, id, |shard| shard.shed_one(id));
             if bytes >= goal {
                 return;
             }

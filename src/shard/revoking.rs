@@ -44,7 +44,7 @@ impl Shard {
             if let Some(id) =
                 self.conns.id_of(slot).filter(|&id| self.conns.get(id).is_some_and(Conn::is_open))
             {
-                self.attempt_for(Work::Deadline, id, |shard| shard.end_if_revoked(id));
+                self.serve_for(Work::Deadline, id, |shard| shard.end_if_revoked(id));
             }
         }
         let is_over = end >= count && !std::mem::take(&mut self.revoking.again);

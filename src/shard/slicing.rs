@@ -239,6 +239,7 @@ impl Shard {
                 shard.end_slice(id);
             });
             self.slices.stop_serving();
+            self.mend();
             if self.slices.rests.holds(id) {
                 self.slices.waiting.push_back(id);
             }

@@ -38,6 +38,7 @@ impl Shard {
         {
             if let Some(id) = self.hub.find(&name) {
                 self.attempt(Work::Deadline, |shard| shard.sweep_channel(id, name));
+                self.mend();
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::hub::Place;
 use crate::publication::Publication;
 use crate::shard::call::{Call, CallId, Failure, Outcome, Publish};
 use crate::shard::mail::{Bulletin, Mail, Query, Reply, RequestId};
+use crate::shard::slicing::Portions;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,6 +147,41 @@ fn a_panic_while_leaving_leaves_no_ghost_behind() {
     bench.settle();
     goes_on(&mut bench, &[one], &[two], "d");
     assert_eq!(bench.shard.stats().channels, 1);
+}
+
+/// What is put off is served one after another: nobody whom a panic has cost its place hears what the next one says.
+#[test]
+fn a_close_frame_is_the_last_word_also_for_a_connection_that_a_panic_left_in_a_channel() {
+    let mut bench = Bench::new(|options| {
+        options.fail = FailPoints::default().with(Point::Leave, "c", 1);
+        options.portions = Portions { turn: 1, most: 1, least: 1 };
+    });
+    let (one, two) = (subscribed(&mut bench, "c"), subscribed(&mut bench, "d"));
+    let put_off = |bench: &mut Bench, id: ConnId, text: &str| {
+        let mut frames = Vec::new();
+        ws::append_masked_frame(&mut frames, Opcode::Ping, b"", [1, 2, 3, 4]);
+        ws::append_masked_frame(&mut frames, Opcode::Text, text.as_bytes(), [1, 2, 3, 4]);
+        bench.bytes(id, &frames);
+    };
+    put_off(&mut bench, one, r#"{"id":3,"unsubscribe":{"channel":"c"}}"#);
+    put_off(&mut bench, two, r#"{"id":3,"publish":{"channel":"c","data":1}}"#);
+    while bench.shard.has_put_off() {
+        bench.shard.advance(bench.now);
+        bench.settle();
+    }
+    assert_eq!(bench.texts(one), ["pong []", LOST]);
+    goes_on(&mut bench, &[one], &[two], "d");
+}
+
+/// A session that has lost a subscription, which the channel still has: before anybody else is served.
+#[test]
+fn whoever_is_lost_stands_in_no_channel_from_then_on() {
+    let mut bench = Bench::new(|_| ());
+    let one = subscribed(&mut bench, "c");
+    let channel = bench.shard.hub.find("c").unwrap();
+    bench.shard.session_mut(one).unwrap().subscriptions.clear();
+    bench.shard.lose(one);
+    assert!(bench.shard.hub.members(channel).is_empty());
 }
 
 #[test]
