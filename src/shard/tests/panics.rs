@@ -176,12 +176,21 @@ fn a_close_frame_is_the_last_word_also_for_a_connection_that_a_panic_left_in_a_c
 /// A session that has lost a subscription, which the channel still has: before anybody else is served.
 #[test]
 fn whoever_is_lost_stands_in_no_channel_from_then_on() {
-    let mut bench = Bench::new(|_| ());
-    let one = subscribed(&mut bench, "c");
-    let channel = bench.shard.hub.find("c").unwrap();
-    bench.shard.session_mut(one).unwrap().subscriptions.clear();
-    bench.shard.lose(one);
-    assert!(bench.shard.hub.members(channel).is_empty());
+    for join_leave in [false, true] {
+        let policy = Policy { join_leave, ..Policy::open() };
+        let mut bench = Bench::new(|options| options.settings_mut().set_policy(policy));
+        let (one, two) = (subscribed(&mut bench, "c"), subscribed(&mut bench, "c"));
+        let channel = bench.shard.hub.find("c").unwrap();
+        bench.shard.session_mut(one).unwrap().subscriptions.clear();
+        bench.shard.stats.subscriptions -= 1;
+        bench.shard.lose(one);
+        let members = bench.shard.hub.members(channel).iter().map(|member| member.slot);
+        assert!(!members.collect::<Vec<_>>().contains(&one.slot));
+        bench.settle();
+        // Where it matters who is there, the other has not heard that it left.
+        let begins_anew = bench.texts(two).join("").contains(r#""unsubscribe":{"code":2500"#);
+        assert_eq!(begins_anew, join_leave);
+    }
 }
 
 #[test]
