@@ -213,9 +213,9 @@ impl Shard {
         for channel in channels {
             let Some(name) = self.hub.name(channel).map(Arc::clone) else { continue };
             let stands = |member: &crate::hub::Member| member.slot == id.slot;
-            let stood = self.hub.members(channel).iter().any(stands);
-            let is_told = self.hub.channel(channel).is_some_and(|channel| channel.policy.join_leave);
+            let mut stood = false;
             while let Some(index) = self.hub.members(channel).iter().position(stands) {
+                stood = true;
                 let left = self.hub.leave(channel, id.slot, index as u32);
                 if let Some(moved) = left.moved {
                     self.moved(moved, channel, index as u32);
@@ -225,8 +225,8 @@ impl Shard {
                 }
             }
             self.hub.stop_waiting(channel, id.slot);
-            if stood && is_told {
-                self.forfeit_named(&name);
+            if stood && self.hub.channel(channel).is_some_and(|channel| channel.policy.join_leave) {
+                self.forfeit(channel);
             }
         }
     }
