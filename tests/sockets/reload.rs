@@ -23,7 +23,7 @@ fn a_namespace_appears_and_a_limit_moves_without_a_reconnect() {
         session.ask("subscribe", &json!({ "channel": "chat:1" }))["error"].is_null()
     });
     assert_eq!(session.ask("subscribe", &json!({ "channel": "chat:2" }))["error"]["code"], 106);
-    assert!(server.log().contains("configuration reloaded: client.channel_limit, channel.namespaces.chat"));
+    server.says("configuration reloaded: client.channel_limit, channel.namespaces.chat");
     drop(session);
     server.settled();
 }
@@ -35,13 +35,14 @@ fn a_wrong_configuration_is_refused_and_the_old_one_stays() {
     server.reload(&format!("{CONNECT}channel_limt = 1\n"), "refused");
     session.subscribe("chat:1");
     assert!(get(server.internal, "/readyz").starts_with("HTTP/1.1 200"));
-    let log = server.log();
-    assert!(log.contains("config.toml:3:1: unknown option `client.channel_limt`; did you mean"), "{log}");
-    assert!(log.contains("REFUSED"), "{log}");
-    // Mended, it is taken.
+    server.says("config.toml:3:1: unknown option `client.channel_limt`; did you mean");
+    server.says("REFUSED");
+    // Mended, it is taken. Until the core hears of it, subscriptions still succeed: each try takes another channel.
     server.reload(CONNECT, "accepted");
+    let mut tries = 1;
     wait_until("the namespace is gone", || {
-        session.ask("subscribe", &json!({ "channel": "chat:2" }))["error"]["code"] == 102
+        tries += 1;
+        session.ask("subscribe", &json!({ "channel": format!("chat:{tries}") }))["error"]["code"] == 102
     });
     drop(session);
     server.settled();
@@ -51,13 +52,15 @@ fn a_wrong_configuration_is_refused_and_the_old_one_stays() {
 fn what_needs_another_start_is_named_and_left_alone() {
     let server = Server::start(CONNECT);
     server.reload(&format!("{CONNECT}ping_interval = \"1m\"\nchannel_limit = 7\n"), "accepted");
-    let log = server.log();
-    assert!(log.contains("these take effect with the next start: client.ping_interval\n"), "{log}");
-    assert!(log.contains("configuration reloaded: client.channel_limit\n"), "{log}");
+    server.says("configuration reloaded: client.channel_limit\n");
+    server.says("these take effect with the next start: client.ping_interval\n");
     let mut session = Session::start(&server);
     assert_eq!(session.ask("ping", &json!({}))["error"]["code"], 108);
     // Said again as long as it is so, and no longer.
     server.reload(CONNECT, "accepted");
+    // Lines stand in the order in which they were told: what would follow this one comes before the refusal behind it.
+    server.reload("nonsense", "refused");
+    server.says("REFUSED");
     assert_eq!(server.log().matches("these take effect").count(), 1);
     drop(session);
     server.settled();
