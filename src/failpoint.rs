@@ -25,6 +25,8 @@ pub enum Point {
     Letter,
     /// A deadline of a connection: each channel that it is subscribed to.
     Deadline,
+    /// A connection is one step further on its way into a channel: the channel.
+    Join,
     /// A connection leaves a channel: the channel.
     Leave,
     /// What a connection is owed is about to be handed to the driver: each channel that it is subscribed to.
@@ -234,6 +236,7 @@ mod planned {
                 "fan_out" => Self::FanOut,
                 "letter" => Self::Letter,
                 "deadline" => Self::Deadline,
+                "join" => Self::Join,
                 "leave" => Self::Leave,
                 "flush" => Self::Flush,
                 "drop" => Self::Drop,

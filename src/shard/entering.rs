@@ -6,6 +6,7 @@
 use super::Shard;
 use super::ask::Answer;
 use super::encoding::Style;
+use super::guarding::Underway;
 use super::joining::{Join, Stage, Why};
 use super::mail::{Query, Recover, Reply as Word, Source};
 use super::people::person;
@@ -38,11 +39,16 @@ impl Shard {
         match joined {
             Joined::Up => self.join_linked(id, channel, join),
             Joined::Wait | Joined::Ask => {
+                let asks = joined == Joined::Ask;
+                if asks {
+                    self.wreckage.underway.push(Underway::Link(channel));
+                }
                 join.stage = Stage::Link(channel);
                 let name = Arc::clone(&join.name);
                 self.joins.add(id, join);
-                if joined == Joined::Ask {
+                if asks {
                     self.ask_for_link(&name);
+                    self.wreckage.underway.pop();
                 }
             }
         }
@@ -51,6 +57,7 @@ impl Shard {
     /// Publications flow to this core; whoever wants to recover asks for the ones before.
     pub(super) fn join_linked(&mut self, id: ConnId, channel: ChannelId, mut join: Box<Join>) {
         let policy = self.hub.channel(channel).map(|channel| Arc::clone(&channel.policy)).unwrap_or_default();
+        self.options.fail.hit(Point::Join, &join.name);
         let from = join.wish.source(&policy);
         let needs_stream = policy.has_history() && join.wish.positioned;
         let waits = from != Source::Nothing || (needs_stream && self.is_loading(&join.name));
@@ -174,6 +181,7 @@ impl Shard {
         let is_from_cache =
             self.hub.channel(channel).is_some_and(|channel| wish.source(&channel.policy) == Source::Cache);
         let index = self.hub.admit(channel, member);
+        self.options.fail.hit(Point::Join, &join.name);
         let detail = wish.detail();
         let (expire_at, is_server_side) = (wish.expire_at, join.why.is_server_side());
         if let Some(session) = self.session_mut(id) {
@@ -229,6 +237,7 @@ impl Shard {
     }
 
     pub(super) fn join_failed(&mut self, id: ConnId, join: Join, reject: Reject) {
+        self.options.fail.hit(Point::Join, &join.name);
         match join.why {
             Why::Command(command) => self.reject(id, command, reject),
             Why::Connect => self.connect_joined(id, None),
@@ -285,7 +294,6 @@ impl Shard {
         let Some(name) = self.hub.name(channel).map(Arc::clone) else {
             return;
         };
-        self.options.fail.hit(Point::Leave, &name);
         self.left(id, &name, channel, subscription);
         let left = self.hub.leave(channel, id.slot, subscription.index);
         if let Some(moved) = left.moved {
@@ -306,11 +314,13 @@ impl Shard {
     }
 
     fn came(&mut self, id: ConnId, channel: ChannelId, name: &Arc<str>) {
+        self.options.fail.hit(Point::Join, name);
         self.note_occupation(channel);
         self.tell_presence(id, name, channel, true, None);
     }
 
     pub(super) fn left(&mut self, id: ConnId, name: &Arc<str>, channel: ChannelId, was: &Subscription) {
+        self.options.fail.hit(Point::Leave, name);
         self.tell_presence(id, name, channel, false, Some(was));
     }
 

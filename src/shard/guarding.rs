@@ -23,6 +23,8 @@ pub(super) enum Underway {
     Stream(ChannelId),
     /// Some subscribers have been served, and some have not.
     FanOut(ChannelId),
+    /// Subscribers wait for a link that the owner has not been asked for yet.
+    Link(ChannelId),
 }
 
 /// What a panic has left behind it, until it is mended.
@@ -75,14 +77,24 @@ impl Shard {
         self.cork.bytes.truncate(whole);
         self.gathering.reset();
         for underway in std::mem::take(&mut self.wreckage.underway) {
-            let (Underway::Stream(channel) | Underway::FanOut(channel)) = underway;
-            if let Underway::Stream(_) = underway
-                && let Some(channel) = self.hub.channel_mut(channel)
-            {
-                // Whatever it is by now: a new epoch tells everybody that it is not what they know.
-                channel.drop_stream();
+            match underway {
+                Underway::Stream(channel) => {
+                    // Whatever it is by now: a new epoch tells everybody that it is not what they know.
+                    if let Some(channel) = self.hub.channel_mut(channel) {
+                        channel.drop_stream();
+                    }
+                    self.forfeit(channel);
+                }
+                Underway::FanOut(channel) => self.forfeit(channel),
+                Underway::Link(channel) => self.stop_linking(channel),
             }
-            self.forfeit(channel);
+        }
+    }
+
+    /// Nobody will answer: who waits comes again, and whoever comes next asks.
+    fn stop_linking(&mut self, channel: ChannelId) {
+        if let Some(name) = self.hub.name(channel).map(Arc::clone) {
+            self.quietly(|shard| shard.unlinkable(&name));
         }
     }
 

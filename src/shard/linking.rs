@@ -7,6 +7,7 @@ use super::Shard;
 use super::joining::Stage;
 use super::mail::{Mail, Query, Reply, RequestId};
 use super::requests::{Asker, Kind};
+use crate::failpoint::Point;
 use crate::hub::{Place, Seat};
 use crate::ids::CoreId;
 use crate::proto::{Disconnect, Reject, Unsubscribed};
@@ -19,6 +20,7 @@ impl Shard {
         let Seat::Core(owner) = self.hub.seat(name) else {
             return;
         };
+        self.options.fail.hit(Point::Join, name);
         let kind = Kind::Link { channel: Arc::clone(name) };
         let Ok(request) = self.open_request(Asker::Shard, kind) else {
             return;

@@ -251,6 +251,81 @@ fn a_panic_in_a_letter_costs_its_channel_or_its_question() {
     assert_eq!(bench.shard.stats().panics, 4);
 }
 
+/// The first of two cores, and a channel of the other one.
+fn guest(fail: &FailPoints) -> (Bench, Arc<str>) {
+    let bench = Bench::new(|options| {
+        options.core_count = 2;
+        options.fail = fail.clone();
+    });
+    let name = ["a", "b", "c", "d", "e", "f"].into_iter().find(|name| !bench.shard.hub.owns(name));
+    (bench, Arc::from(name.expect("one of them is not ours")))
+}
+
+/// Subscribes, and gives the requests for links that this causes.
+fn asks(bench: &mut Bench, id: ConnId, name: &str) -> Vec<RequestId> {
+    let mut frame = Vec::new();
+    let text = format!(r#"{{"id":2,"subscribe":{{"channel":"{name}"}}}}"#);
+    ws::append_masked_frame(&mut frame, Opcode::Text, text.as_bytes(), [1, 2, 3, 4]);
+    bench.shard.handle(bench.now, Input::Received { conn: id, bytes: &mut frame });
+    let mut requests = Vec::new();
+    bench.shard.post(|_, mail| {
+        if let Mail::Link { request, .. } = mail {
+            requests.push(request);
+        }
+        Ok(())
+    });
+    bench.settle();
+    requests
+}
+
+/// The owner's answer. True if the link is given up at once.
+fn linked(bench: &mut Bench, request: RequestId, channel: &Arc<str>) -> bool {
+    let mail = Mail::Linked { request, channel: Arc::clone(channel), place: None };
+    bench.shard.handle(bench.now, Input::Mail(mail));
+    let mut unlinks = false;
+    bench.shard.post(|_, mail| {
+        unlinks |= matches!(mail, Mail::Unlink { .. });
+        Ok(())
+    });
+    bench.settle();
+    unlinks
+}
+
+#[test]
+fn a_panic_before_the_owner_is_asked_leaves_nobody_waiting_for_its_answer() {
+    let fail = FailPoints::default().with(Point::Join, "", 1);
+    let (mut bench, name) = guest(&fail);
+    let (one, two) = (bench.client(), bench.client());
+    assert_eq!(asks(&mut bench, one, &name), []);
+    assert_eq!(bench.over, [one], "telling it has failed as well");
+    fail.calm();
+    let requests = asks(&mut bench, two, &name);
+    assert_eq!(requests.len(), 1, "the next one asks");
+    assert!(!linked(&mut bench, requests[0], &name));
+    assert_eq!(bench.texts(two), [r#"{"id":2,"subscribe":{}}"#]);
+}
+
+#[test]
+fn a_panic_while_one_of_those_who_waited_is_let_in_costs_that_one_alone() {
+    // Passes: asking, then for each that waited: linked, among the members, there.
+    for every in [2, 3, 4] {
+        let fail = FailPoints::default().with(Point::Join, "", every);
+        let (mut bench, name) = guest(&fail);
+        let ids = [bench.client(), bench.client(), bench.client()];
+        let requests = ids.map(|id| asks(&mut bench, id, &name));
+        assert_eq!(requests.each_ref().map(Vec::len), [1, 0, 0]);
+        let unlinks = linked(&mut bench, requests[0][0], &name);
+        let texts = ids.map(|id| bench.texts(id));
+        let lost = texts.iter().filter(|texts| **texts == [LOST]).count();
+        let joined = texts.iter().filter(|texts| **texts == [r#"{"id":2,"subscribe":{}}"#]).count();
+        assert_eq!(lost + joined, 3, "{texts:?}");
+        assert_eq!(texts[0], [LOST], "{every}");
+        assert_eq!(lost as u64, bench.shard.stats().panics);
+        assert_eq!(unlinks, joined == 0, "the owner keeps sending to those who are there alone");
+        assert_eq!(bench.shard.stats().subscriptions, joined as u64);
+    }
+}
+
 /// Whatever is broken, at the cost of those whom it concerns.
 #[test]
 fn what_a_panic_has_left_behind_is_mended() {

@@ -8,8 +8,16 @@ use std::panic;
 use std::sync::Once;
 
 /// What can panic in a core.
-const POINTS: [Point; 7] =
-    [Point::Command, Point::FanOut, Point::Letter, Point::Deadline, Point::Leave, Point::Flush, Point::Drop];
+const POINTS: [Point; 8] = [
+    Point::Command,
+    Point::FanOut,
+    Point::Letter,
+    Point::Deadline,
+    Point::Join,
+    Point::Leave,
+    Point::Flush,
+    Point::Drop,
+];
 
 /// From how many passes of a point one panics.
 const EVERY: [u32; 4] = [2, 10, 50, 200];
