@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// Whom a letter is about.
 #[derive(Debug)]
-enum Concern {
+pub(super) enum Concern {
     Nobody,
     Channel(Arc<str>),
     Link {
@@ -137,7 +137,7 @@ impl Shard {
         }
     }
 
-    fn failed(&mut self, concern: Concern) {
+    pub(super) fn failed(&mut self, concern: Concern) {
         match concern {
             Concern::Nobody => {}
             Concern::Channel(channel) => {

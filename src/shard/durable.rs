@@ -5,13 +5,16 @@
 //! While a channel is being loaded, whatever is asked of its owner waits here, in order.
 
 use super::call::{Failure, Publish};
+use super::concerns::Concern;
 use super::mail::{Bulletin, Mail, Query, Reply, RequestId};
 use super::ordering::{keep, numbered, place_of};
 use super::{Output, Shard};
+use crate::failpoint::Point;
 use crate::history::Stream;
 use crate::hub::Place;
 use crate::ids::CoreId;
 use crate::publication::Publication;
+use crate::stats::Work;
 use crate::store::{ChannelState, Fate, Idempotency, Keep, Order, Ticket, Version};
 use crate::time::Moment;
 use std::collections::HashMap;
@@ -34,6 +37,16 @@ pub(super) struct Vault {
 enum Held {
     Query { from: CoreId, request: RequestId, query: Query },
     Link { from: CoreId, request: RequestId },
+}
+
+impl Held {
+    /// Each is a letter by itself.
+    fn concern(&self, name: &Arc<str>) -> Concern {
+        match *self {
+            Self::Query { from, request, .. } => Concern::Question { from, request },
+            Self::Link { from, request } => Concern::Link { from, request, channel: Arc::clone(name) },
+        }
+    }
 }
 
 /// What an order was for.
@@ -119,9 +132,10 @@ impl Shard {
         if let Some(waiting) = self.vault.loading.get_mut(name) {
             return waiting.push(held);
         }
-        self.vault.loading.insert(Arc::clone(name), vec![held]);
         let limit = self.policy_of(name).map_or(0, |policy| policy.history_size);
         let channel = Arc::clone(name);
+        // With the order or not at all: whoever comes next counts on it.
+        self.vault.loading.insert(Arc::clone(name), vec![held]);
         self.order(Pending::Load { name: Arc::clone(name) }, |ticket| Order::Load { ticket, channel, limit });
     }
 
@@ -159,16 +173,12 @@ impl Shard {
             return self.reply_to(from, request, Reply::Published(Some(place)));
         }
         let (epoch, top) = (Arc::clone(stream.epoch()), stream.top());
-        let in_flight = self.vault.in_flight.entry(Arc::clone(name)).or_default();
-        *in_flight += 1;
-        let offset = top + *in_flight;
+        let in_flight = self.vault.in_flight.get(name).copied().unwrap_or_default() + 1;
+        let offset = top + in_flight;
         let version = Version { version: publish.version, epoch: publish.version_epoch.clone() };
         let (key, exclude) = (publish.idempotency_key.clone(), publish.exclude);
         let delta = publish.delta || policy.delta_publish;
         let publication = Arc::new(numbered(publish, offset, time_ms));
-        if let Some(key) = &key {
-            self.vault.keys.insert((Arc::clone(name), key.clone()), self.vault.next + 1);
-        }
         let stored = Order::Append {
             ticket: Ticket { core: self.options.core, request: 0 },
             channel: Arc::clone(name),
@@ -185,9 +195,13 @@ impl Shard {
             }),
             version: (version.version > 0).then(|| Box::new(version.clone())),
         };
-        let name = Arc::clone(name);
-        let append =
-            Append { name, publication, version, key, delta, exclude, askers: vec![(from, request)] };
+        let (name, askers) = (Arc::clone(name), vec![(from, request)]);
+        // What counts the order comes with it: half of that would put a wrong number on the next one.
+        if let Some(key) = &key {
+            self.vault.keys.insert((Arc::clone(&name), key.clone()), self.vault.next + 1);
+        }
+        self.vault.in_flight.insert(Arc::clone(&name), in_flight);
+        let append = Append { name, publication, version, key, delta, exclude, askers };
         self.order(Pending::Append(Box::new(append)), |ticket| ticketed(stored, ticket));
     }
 
@@ -333,9 +347,16 @@ impl Shard {
         }
         self.watch_stream(id);
         for held in self.vault.loading.remove(name).unwrap_or_default() {
-            match held {
-                Held::Query { from, request, query } => self.take_query(from, request, name, query),
-                Held::Link { from, request } => self.take_link(from, request, name),
+            let concern = held.concern(name);
+            let is_done = self.attempt(Work::Letter, |shard| {
+                shard.options.fail.hit(Point::Letter, name);
+                match held {
+                    Held::Query { from, request, query } => shard.take_query(from, request, name, query),
+                    Held::Link { from, request } => shard.take_link(from, request, name),
+                }
+            });
+            if !is_done {
+                self.failed(concern);
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::publication::Publication;
 use crate::shard::call::{Call, CallId, Failure, Outcome, Publish};
 use crate::shard::mail::{Bulletin, Mail, Query, Reply, RequestId};
 use crate::shard::slicing::Portions;
+use crate::store::{Fate, Ticket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -324,6 +325,49 @@ fn a_panic_while_one_of_those_who_waited_is_let_in_costs_that_one_alone() {
         assert_eq!(unlinks, joined == 0, "the owner keeps sending to those who are there alone");
         assert_eq!(bench.shard.stats().subscriptions, joined as u64);
     }
+}
+
+/// Whoever waits for the disk is a letter by itself: a core that asked for a link would wait for ever.
+#[test]
+fn a_panic_over_one_of_those_who_wait_for_the_disk_leaves_the_others_their_answers() {
+    let mut bench = Bench::new(|options| {
+        options.core_count = 4;
+        // The letters themselves are the first three passes.
+        options.fail = FailPoints::default().with(Point::Letter, "", 4);
+        options.settings_mut().set_policy(Policy {
+            history_size: 5,
+            history_ttl: Duration::from_mins(1),
+            history_meta_ttl: Duration::from_mins(10),
+            durable: true,
+            ..Policy::open()
+        });
+    });
+    let name = (0..99).map(|number| number.to_string()).find(|name| bench.shard.hub.owns(name));
+    let name: Arc<str> = Arc::from(name.expect("one of them is ours"));
+    for core in 1..4 {
+        let mail =
+            Mail::Link { from: CoreId(core), request: RequestId(core.into()), channel: Arc::clone(&name) };
+        bench.shard.handle(bench.now, Input::Mail(mail));
+    }
+    bench.settle();
+    let ticket = Ticket { core: CoreId(0), request: 1 };
+    bench.shard.handle(bench.now, Input::Mail(Mail::Fate(Fate::Loaded { ticket, state: None })));
+    let mut posted = Vec::new();
+    bench.shard.post(|to, mail| {
+        posted.push((to.0, mail));
+        Ok(())
+    });
+    bench.settle();
+    let linked = |to, is_placed| {
+        posted.iter().any(|(core, mail)| {
+            *core == to && matches!(mail, Mail::Linked { place, .. } if place.is_some() == is_placed)
+        })
+    };
+    assert!(linked(1, false) && linked(2, true) && linked(3, true), "{posted:?}");
+    let gaps: Vec<u16> =
+        posted.iter().filter(|(_, mail)| matches!(mail, Mail::Gap { .. })).map(|(core, _)| *core).collect();
+    assert_eq!(gaps, [1], "whoever is let in there comes again");
+    assert_eq!(bench.shard.stats().panics, 1);
 }
 
 /// Whatever is broken, at the cost of those whom it concerns.
