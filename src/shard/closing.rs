@@ -198,14 +198,19 @@ impl Shard {
         self.finish_drain();
     }
 
-    /// Clients whose queue overflowed: what is queued is dropped, they are told and can recover.
+    /// Clients whose queue overflowed: what is queued is dropped, they are told and can recover. What they had still to say
+    /// may be dropped as well, so that nothing that follows on it can be read, least of all by TLS.
     pub(super) fn cut_slow(&mut self) {
         while let Some(slot) = self.slow.pop() {
             let Some(id) = self.conns.id_of(slot) else { continue };
-            let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.is_open()) else { continue };
-            conn.outbox.clear(&mut self.nodes);
-            self.stats.slow_disconnects += 1;
-            self.attempt_for(Work::Input, id, |shard| shard.disconnect(id, Disconnect::Slow));
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            if conn.is_open() {
+                conn.outbox.clear(&mut self.nodes);
+                self.stats.slow_disconnects += 1;
+                self.attempt_for(Work::Input, id, |shard| shard.cut_off(id, Disconnect::Slow));
+            } else if matches!(conn.phase, Phase::Closing) {
+                self.linger(id);
+            }
         }
         // Clients of the JSON codec that were owed something binary.
         while let Some(slot) = self.unfit.pop() {

@@ -13,6 +13,7 @@ use crate::payload::Payload;
 use crate::stats::Stats;
 use crate::time::Moment;
 use crate::tls::{Event, Failure, Opened, Session, Version};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 impl Shard {
     /// Opens records where they lie, and reads on with what is in them.
@@ -21,12 +22,21 @@ impl Shard {
         loop {
             let len = rest.len();
             let mut input = &mut *rest;
-            let then = match session.next(&mut input, &mut self.keys, id) {
+            let next = session.next(&mut input, &mut self.keys, id);
+            let outcome = catch_unwind(AssertUnwindSafe(|| match next {
                 Ok(Some(event)) => self.tls_event(id, event),
                 Ok(None) => false,
                 Err(failure) => {
                     self.tls_failed(id, &failure);
                     false
+                }
+            }));
+            let then = match outcome {
+                Ok(then) => then,
+                // What a bug of ours leaves to say is said in records, too: the session outlives it.
+                Err(panic) => {
+                    self.keep_session(id, session, &[]);
+                    resume_unwind(panic);
                 }
             };
             let left = input.len();

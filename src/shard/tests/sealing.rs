@@ -1,6 +1,8 @@
 //! TLS through the whole shard: what leaves and when, with sends that take their time.
 
 use super::*;
+use crate::failpoint::{FailPoints, Point};
+use crate::shard::slicing::Portions;
 use crate::tls::{Acceptor, ClientAuth, Event, Identity, Keys, Terms};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -9,6 +11,10 @@ use std::time::Duration;
 
 /// A core with TLS, and a client of rustls that trusts it.
 fn sealed() -> (Bench, ClientConnection) {
+    sealed_with(|_| {})
+}
+
+fn sealed_with(change: impl FnOnce(&mut ShardOptions)) -> (Bench, ClientConnection) {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let identity = Identity::load(&cert.pem(), &signing_key.serialize_pem()).unwrap();
@@ -21,7 +27,10 @@ fn sealed() -> (Bench, ClientConnection) {
         patience: Duration::from_secs(5),
         rate: None,
     });
-    let bench = Bench::new(|options| options.settings_mut().tls = Some(acceptor.unwrap()));
+    let bench = Bench::new(|options| {
+        options.settings_mut().tls = Some(acceptor.unwrap());
+        change(options);
+    });
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(cert.pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -73,6 +82,90 @@ impl Bench {
         self.tell(id, client);
         (id, says(client))
     }
+}
+
+/// The code of the close frame at the end of what a client was told.
+fn close_code(told: &[u8]) -> u16 {
+    let close = told.iter().rposition(|&byte| byte == 0x88).unwrap();
+    u16::from_be_bytes([told[close + 2], told[close + 3]])
+}
+
+/// What the client says, in a record.
+fn message(client: &mut ClientConnection, text: &str) -> Vec<u8> {
+    let mut frame = Vec::new();
+    ws::append_masked_frame(&mut frame, Opcode::Text, text.as_bytes(), [1, 2, 3, 4]);
+    client.writer().write_all(&frame).unwrap();
+    says(client)
+}
+
+/// A bug over TLS costs its connection, which hears so in records.
+#[test]
+fn whoever_is_lost_to_a_panic_is_told_in_records() {
+    let fail = FailPoints::default().with(Point::Command, "boom", 1);
+    let (mut bench, mut client) = sealed_with(|options| options.fail = fail);
+    let (id, finished) = bench.greeted(&mut client);
+    bench.bytes(id, &finished);
+    client.writer().write_all(HEAD.as_bytes()).unwrap();
+    bench.bytes(id, &says(&mut client));
+    bench.bytes(id, &message(&mut client, r#"{"id":1,"connect":{}}"#));
+    bench.tell(id, &mut client);
+    let mut words = message(&mut client, r#"{"id":2,"rpc":{"method":"boom","data":{}}}"#);
+    words.extend(message(&mut client, r#"{"id":3,"rpc":{"method":"other","data":{}}}"#));
+    bench.bytes(id, &words);
+    // What comes behind it can be opened by nobody any more, and changes nothing.
+    bench.bytes(id, &message(&mut client, "late"));
+    let told = bench.tell(id, &mut client);
+    assert_eq!(close_code(&told), 1011);
+    assert!(client.process_new_packets().unwrap().peer_has_closed());
+    assert_eq!((bench.shard.stats().panics, bench.shard.stats().tls_failed_protocol), (1, 0));
+}
+
+/// What a client that is cut had still to say goes with its queue. That is no reason to take its next record for a forgery,
+/// and to lose the close frame over it.
+#[test]
+fn a_client_that_is_cut_amid_its_records_hears_why() {
+    let (mut bench, mut client) = sealed_with(|options| {
+        options.portions = Portions { turn: 1, most: 1, least: 1 };
+        options.settings_mut().limits.outbox_bytes_max = 1_500;
+    });
+    let (id, finished) = bench.greeted(&mut client);
+    bench.bytes(id, &finished);
+    client.writer().write_all(HEAD.replace("/connection/websocket", "/echo").as_bytes()).unwrap();
+    bench.bytes(id, &says(&mut client));
+    bench.tell(id, &mut client);
+    let mut words = Vec::new();
+    for _ in 0..8 {
+        words.extend(message(&mut client, &"x".repeat(1_000)));
+    }
+    let mut flying = Vec::new();
+    let mut sends = 0;
+    let mut take = |outputs: Vec<Output>, flying: &mut Vec<u8>| {
+        for output in outputs {
+            if let Output::Send { payload, .. } = output {
+                flying.extend_from_slice(payload.bytes());
+                sends += 1;
+            }
+        }
+    };
+    take(bench.outputs(Input::Received { conn: id, bytes: &mut words }), &mut flying);
+    // Its first send takes its time, and what is queued behind it is too much.
+    for _ in 0..20 {
+        bench.shard.begin_turn();
+        bench.shard.resume_slices();
+        bench.shard.take_pressure();
+        let mut outputs = Vec::new();
+        bench.shard.drain(&mut |output| outputs.push(output));
+        take(outputs, &mut flying);
+    }
+    assert_eq!(bench.shard.stats().slow_disconnects, 1);
+    take(bench.outputs(Input::Received { conn: id, bytes: &mut message(&mut client, "next") }), &mut flying);
+    take(bench.outputs(Input::Sent { conn: id }), &mut flying);
+    assert_eq!(sends, 2);
+    bench.sent.insert(id, flying);
+    let told = bench.tell(id, &mut client);
+    assert_eq!(close_code(&told), 3008);
+    assert!(client.process_new_packets().unwrap().peer_has_closed());
+    assert_eq!(bench.shard.stats().tls_failed_protocol, 0);
 }
 
 /// The tickets are still under way when the request comes: it waits for them, and then the session goes with the socket.
@@ -186,8 +279,7 @@ fn a_record_that_has_begun_is_held_until_its_deadline_or_until_memory_is_short()
         assert!(bench.over.contains(&id) && bench.over.contains(&hello), "{:?}", bench.over);
         // A ping may come before it.
         let words = bench.tell(id, &mut client);
-        let close = words.iter().position(|&byte| byte == 0x88).unwrap();
-        let code = u16::from_be_bytes([words[close + 2], words[close + 3]]);
+        let code = close_code(&words);
         // Amid a record no ping can be answered, and that may end it sooner.
         assert!(if is_short { code == 3008 } else { code == 1008 || code == 3012 }, "{code}");
     }
