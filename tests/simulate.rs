@@ -4,13 +4,14 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a world that breaks a promise has to be heard of")]
 
 use ringway::sim::script::{Script, Simulated, play};
+use ringway::sim::tls::Authority;
 use ringway::sim::{swarm, trial};
 use ringway::sys::clock;
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::catch_unwind;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 /// Worlds of an ordinary run; `RINGWAY_SEEDS` asks for more.
@@ -34,15 +35,22 @@ const SCRIPT_SEEDS: u64 = 24;
 /// Between two words of a search that has found nothing.
 const WORD_INTERVAL: Duration = Duration::from_secs(10);
 
+/// For worlds with TLS.
+static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let cert = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    Authority::new(&cert.pem(), &key.serialize_pem()).unwrap()
+});
+
 #[test]
 fn random_worlds_keep_every_promise() {
-    let heard = live_through(SEEDS, |seed| swarm::run(seed).codes);
+    let heard = live_through(SEEDS, |seed| swarm::run(seed, &AUTHORITY).codes);
     judge(&heard, &CODES, SEEDS);
 }
 
 #[test]
 fn channels_that_remember_keep_every_promise() {
-    let heard = live_through(TRIAL_SEEDS, |seed| trial::run(seed).codes);
+    let heard = live_through(TRIAL_SEEDS, |seed| trial::run(seed, &AUTHORITY).codes);
     judge(&heard, &TRIAL_CODES, TRIAL_SEEDS);
 }
 
@@ -51,8 +59,8 @@ fn channels_that_remember_keep_every_promise() {
 #[ignore = "has no end of its own: scripts/sim runs it"]
 fn no_world_breaks_a_promise() {
     live_through(u64::MAX, |seed| {
-        let mut codes = swarm::run(seed).codes;
-        codes.extend(trial::run(seed).codes);
+        let mut codes = swarm::run(seed, &AUTHORITY).codes;
+        codes.extend(trial::run(seed, &AUTHORITY).codes);
         codes
     });
 }
@@ -105,8 +113,8 @@ fn judge(heard: &BTreeSet<u32>, due: &[u32], count: u64) {
 #[test]
 fn a_seed_is_all_that_a_world_depends_on() {
     for seed in 0..20 {
-        assert_eq!(swarm::run(seed), swarm::run(seed));
-        assert_eq!(trial::run(seed), trial::run(seed));
+        assert_eq!(swarm::run(seed, &AUTHORITY), swarm::run(seed, &AUTHORITY));
+        assert_eq!(trial::run(seed, &AUTHORITY), trial::run(seed, &AUTHORITY));
     }
 }
 

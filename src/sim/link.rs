@@ -16,6 +16,7 @@ pub struct Link {
     sending: Option<Sending>,
     server: Server,
     has_told_end: bool,
+    has_shut: bool,
     /// The shard wants to hear no more for now.
     is_paused: bool,
     /// What the shard gave to the control plane, if it did.
@@ -69,6 +70,7 @@ impl Link {
             sending: None,
             server: Server::Open,
             has_told_end: false,
+            has_shut: false,
             is_paused: false,
             handed_over: None,
         }
@@ -104,6 +106,15 @@ impl Link {
         }
     }
 
+    pub fn has_unread_bytes(&self) -> bool {
+        !self.down.is_empty()
+    }
+
+    /// The server has said FIN, and did not just close.
+    pub fn has_shut(&self) -> bool {
+        self.has_shut
+    }
+
     pub fn has_unread(&self) -> bool {
         !self.down.is_empty() || self.down.end() != End::Open
     }
@@ -131,6 +142,7 @@ impl Link {
         assert!(self.sending.is_none(), "FIN while a send is under way: {:?}", self.conn);
         assert_eq!(self.server, Server::Open, "a second FIN: {:?}", self.conn);
         self.server = Server::Shut;
+        self.has_shut = true;
         self.down.finish();
     }
 

@@ -6,7 +6,8 @@
 //!
 //! `World` runs shards and network, `Client` is what a client knows, `script` plays conversations, `swarm` plays
 //! thousands of random lives and `oracle` judges them; `trial` does the same for channels that remember, with clients of
-//! both codecs that come back. All that a server says is decoded by `message`.
+//! both codecs that come back. All that a server says is decoded by `message`. Some worlds are sealed: there clients and
+//! shards speak TLS (`tls`).
 
 pub mod client;
 pub mod dice;
@@ -19,6 +20,7 @@ pub mod pipe;
 pub mod player;
 pub mod script;
 pub mod swarm;
+pub mod tls;
 pub mod trial;
 pub mod watch;
 pub mod world;

@@ -7,6 +7,7 @@ use super::dice::Dice;
 use super::disk::Disk;
 pub use super::faults::Faults;
 use super::link::{Completion, Incoming, Link};
+use super::tls::{Means, Tunnel};
 use super::watch::Watch;
 use crate::hub::owner_of;
 use crate::ids::{ConnId, CoreId};
@@ -26,6 +27,10 @@ pub struct World {
     pub faults: Faults,
     cores: Vec<Core>,
     links: Vec<Link>,
+    /// Of each link, if the world is sealed.
+    tunnels: Vec<Tunnel>,
+    /// What clients of a sealed world come with.
+    means: Option<Means>,
     /// From core `a` to core `b` at `a * cores + b`.
     mail: Vec<VecDeque<Mail>>,
     hash_seed: u64,
@@ -82,7 +87,27 @@ impl World {
         let mail = (0..cores.len() * cores.len()).map(|_| VecDeque::new()).collect();
         let (now, faults, wall_ms) = (Moment::ZERO, Faults::default(), START_MS);
         let (watch, answers, disk) = (Watch::default(), VecDeque::new(), Disk::default());
-        Self { now, dice, faults, wall_ms, cores, links: Vec::new(), mail, hash_seed, watch, disk, answers }
+        let (links, tunnels, means) = (Vec::new(), Vec::new(), None);
+        Self {
+            now,
+            dice,
+            faults,
+            cores,
+            links,
+            tunnels,
+            means,
+            mail,
+            hash_seed,
+            wall_ms,
+            watch,
+            disk,
+            answers,
+        }
+    }
+
+    /// From here on clients speak TLS, for which the settings of the cores have the other half.
+    pub fn seal(&mut self, means: Means) {
+        self.means = Some(means);
     }
 
     /// The process ends and another begins: what is on disk is left, of orders under way nobody knows which.
@@ -140,16 +165,35 @@ impl World {
         }
         let conn = self.cores[core].shard.open(self.now, Admission::Welcome);
         self.drain(core);
-        self.links.push(Link::new(core, conn));
+        let mut link = Link::new(core, conn);
+        if let Some(means) = &self.means {
+            self.tunnels.push(Tunnel::open(means, &mut link)?);
+        }
+        self.links.push(link);
         Some(LinkId(self.links.len() - 1))
     }
 
     pub fn write(&mut self, link: LinkId, bytes: &[u8]) {
-        self.links[link.0].write(bytes);
+        let (link, tunnel) = (&mut self.links[link.0], self.tunnels.get_mut(link.0));
+        match tunnel {
+            Some(tunnel) => tunnel.write(link, bytes),
+            None => link.write(bytes),
+        }
+    }
+
+    /// Bytes beneath TLS. False in a world without it.
+    pub fn spoil(&mut self, link: LinkId, bytes: &[u8]) -> bool {
+        let (link, tunnel) = (&mut self.links[link.0], self.tunnels.get_mut(link.0));
+        tunnel.map(|tunnel| tunnel.spoil(link, bytes)).is_some()
     }
 
     pub fn finish(&mut self, link: LinkId) {
-        self.links[link.0].finish();
+        let says_so = link.0.is_multiple_of(2);
+        let (link, tunnel) = (&mut self.links[link.0], self.tunnels.get_mut(link.0));
+        match tunnel {
+            Some(tunnel) => tunnel.finish(link, says_so),
+            None => link.finish(),
+        }
     }
 
     pub fn reset(&mut self, link: LinkId) {
@@ -157,12 +201,16 @@ impl World {
     }
 
     pub fn read(&mut self, link: LinkId) -> Incoming {
-        let max = self.dice.between(1, self.faults.chunk_bytes_max);
-        self.links[link.0].read(max)
+        let mut max = || self.dice.between(1, self.faults.chunk_bytes_max);
+        let (link, tunnel) = (&mut self.links[link.0], self.tunnels.get_mut(link.0));
+        match tunnel {
+            Some(tunnel) => tunnel.read(link, max),
+            None => link.read(max()),
+        }
     }
 
     pub fn has_unread(&self, link: LinkId) -> bool {
-        self.links[link.0].has_unread()
+        self.links[link.0].has_unread() || self.tunnels.get(link.0).is_some_and(Tunnel::has_unread)
     }
 
     pub fn handed_over(&self, link: LinkId) -> Option<&[u8]> {
@@ -199,6 +247,11 @@ impl World {
         for link in &mut self.links {
             if link.is_carrying(room) && !self.dice.percent(self.faults.lag) {
                 link.carry(self.dice.between(1, self.faults.chunk_bytes_max), room);
+            }
+        }
+        for (tunnel, link) in self.tunnels.iter_mut().zip(&mut self.links) {
+            if tunnel.is_greeting(link) && !self.dice.percent(self.faults.lag) {
+                tunnel.greet(link, self.dice.between(1, self.faults.chunk_bytes_max));
             }
         }
         if self.disk.waiting() > 0 && !self.dice.percent(self.faults.disk_lag) {
@@ -242,6 +295,7 @@ impl World {
         let room = self.faults.pipe_bytes_max;
         let due = |core: &Core| core.shard.deadline().is_some_and(|deadline| deadline <= self.now);
         !self.links.iter().any(|link| link.has_completion() || link.is_carrying(room))
+            && !self.tunnels.iter().zip(&self.links).any(|(tunnel, link)| tunnel.is_greeting(link))
             && self.mail.iter().all(VecDeque::is_empty)
             && self.disk.is_idle()
             && !self.cores.iter().any(|core| core.is_blocked || due(core))

@@ -99,7 +99,7 @@ pub fn crates(source: &Source) -> Vec<String> {
         ("tokio", &["control"]),
         ("axum", &["control"]),
         ("hyper", &["control"]),
-        ("rustls", &["control", "tls"]),
+        ("rustls", &["control", "sim", "tls"]), // the simulator has clients of its own
         ("aws_lc_rs", &["auth", "control", "tls"]),
         ("prometheus_client", &["control"]),
         ("glommio", &["driver", "sys"]),

@@ -153,7 +153,11 @@ impl Swarm {
             }
             Say::BadFrame => {
                 player.blames.insert(Blame::Frames);
-                player.client.raw(BAD_FRAMES[dice.below(BAD_FRAMES.len())]);
+                let at = dice.below(BAD_FRAMES.len());
+                let record = BAD_RECORDS.get(at);
+                if !record.is_some_and(|record| self.world.spoil(player.link, record)) {
+                    player.client.raw(BAD_FRAMES[at]);
+                }
             }
             Say::HalfFrame => {
                 player.blames.extend([Blame::Frames, Blame::Late, Blame::Absent]);
@@ -221,6 +225,14 @@ const BAD_COMMANDS: [&str; 9] = [
     "{\"send\":{\"data\":1}}",
     "{\"id\":900001,\"id\":900002,\"rpc\":{}}",
     "{\"id\":900001,\"rpc\":{\"data\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}}",
+];
+
+/// What is no record, or none that can be opened: one that is too long, plain HTTP, a hello once more, zeros.
+const BAD_RECORDS: [&[u8]; 4] = [
+    &[0x17, 3, 3, 0x48, 1],
+    b"GET / HTTP/1.1\r\n\r\n",
+    &[0x16, 3, 1, 0, 4, 1, 0, 0, 0],
+    &[0x17, 3, 3, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
 ];
 
 /// Frames that RFC 6455 forbids: reserved opcode, reserved bit, no mask, a fragmented ping, text that is not UTF-8, a

@@ -12,6 +12,7 @@ use super::dice::Dice;
 use super::faults::portions;
 use super::oracle::{Ledger, Tick};
 use super::player::{Blame, Player};
+use super::tls::{Authority, Sealing};
 use super::world::World;
 use crate::shard::mail::Mail;
 use crate::time::Moment;
@@ -38,6 +39,8 @@ pub struct Swarm {
 
 /// Acts of one world.
 const ACT_COUNT: usize = 400;
+/// What a drip brings at once in a world of TLS, at most.
+const DRIP_BYTES_MAX: usize = 60;
 
 /// What is left of a world.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,8 +52,8 @@ pub struct Legacy {
 }
 
 /// Lives through one world. Panics with what went wrong.
-pub fn run(seed: u64) -> Legacy {
-    let mut swarm = Swarm::new(seed);
+pub fn run(seed: u64, authority: &Authority) -> Legacy {
+    let mut swarm = Swarm::new(seed, authority.sealing(seed));
     for _ in 0..ACT_COUNT {
         swarm.act();
         for _ in 0..swarm.dice.between(0, 6) {
@@ -69,7 +72,7 @@ pub fn run(seed: u64) -> Legacy {
 }
 
 impl Swarm {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, sealing: Option<Sealing>) -> Self {
         let mut dice = Dice::new(seed);
         let has_small_outboxes = dice.percent(25);
         let outbox = if has_small_outboxes { dice.between(100, 4000) } else { 1024 * 1024 };
@@ -83,8 +86,14 @@ impl Swarm {
             options.portions = portions(seed);
             options.settings_mut().limits.outbox_bytes_max = outbox as u32;
             options.mail_count_max = mail;
+            options.settings_mut().tls = sealing.as_ref().map(|sealing| sealing.acceptor.clone());
         });
         world.faults.chunk_bytes_max = if is_narrow { 4096 } else { [1, 7, 100, 64 * 1024][dice.below(4)] };
+        if let Some(sealing) = sealing {
+            world.seal(sealing.client);
+            // What a handshake takes would leave little of the world.
+            world.faults.chunk_bytes_max = world.faults.chunk_bytes_max.max(DRIP_BYTES_MAX);
+        }
         world.faults.lag = [0, 10, 50, 80][dice.below(if is_narrow { 2 } else { 4 })];
         world.faults.mail_lag = if is_narrow { 80 } else { [0, 10, 50, 80][dice.below(4)] };
         world.faults.late = [0, 50][dice.below(2)];

@@ -19,6 +19,7 @@ mod verdict;
 
 use super::dice::Dice;
 use super::faults::portions;
+use super::tls::{Authority, Sealing};
 use super::world::{LinkId, World};
 use crate::shard::Settings;
 use crate::shard::call::CallId;
@@ -71,8 +72,8 @@ struct Trial {
 }
 
 /// Lives through the trial of `seed`; panics where a promise is broken.
-pub fn run(seed: u64) -> Report {
-    let mut trial = Trial::new(seed);
+pub fn run(seed: u64, authority: &Authority) -> Report {
+    let mut trial = Trial::new(seed, authority.sealing(seed));
     for _ in 0..trial.dice.between(20, 250) {
         trial.act();
         for _ in 0..trial.dice.below(12) {
@@ -88,7 +89,7 @@ pub fn run(seed: u64) -> Report {
 }
 
 impl Trial {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, sealing: Option<Sealing>) -> Self {
         let mut dice = Dice::new(seed);
         let (rules, issuer) = (Rc::new(Rules::draw(&mut dice)), Rc::new(Issuer::new()));
         let is_lossy = dice.percent(30);
@@ -98,12 +99,16 @@ impl Trial {
         let mut settings = rules.settings(&issuer);
         settings.limits.outbox_bytes_max =
             if has_small_outboxes { dice.between(2000, 8000) as u32 } else { 1024 * 1024 };
+        settings.tls = sealing.as_ref().map(|sealing| sealing.acceptor.clone());
         let shared = Arc::new(settings.clone());
         let mut world = World::new(dice.throw(), core_count, |options| {
             options.portions = portions(seed);
             options.mail_count_max = mail;
             options.settings = Arc::clone(&shared);
         });
+        if let Some(sealing) = sealing {
+            world.seal(sealing.client);
+        }
         world.faults.chunk_bytes_max = [300, 64 * 1024][dice.below(2)];
         world.faults.lag = [0, 20, 60][dice.below(3)];
         world.faults.mail_lag = [0, 30, 70][dice.below(3)];
