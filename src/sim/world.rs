@@ -59,7 +59,7 @@ pub struct LinkId(usize);
 const START_MS: i64 = 1_800_000_000_000;
 
 /// Steps without an end are a livelock of ours.
-const SETTLE_STEPS_MAX: u32 = 2_000_000;
+pub(super) const SETTLE_STEPS_MAX: u32 = 2_000_000;
 
 impl Core {
     fn new(options: ShardOptions, now: Moment, unix_ms: i64) -> Self {

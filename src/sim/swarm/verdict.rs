@@ -6,7 +6,7 @@ use crate::shard::Remains;
 use crate::sim::client::{Client, Heard};
 use crate::sim::link::Incoming;
 use crate::sim::player::{Player, name};
-use crate::sim::world::LinkId;
+use crate::sim::world::{LinkId, SETTLE_STEPS_MAX};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ impl Swarm {
 
     /// Until nothing moves and nothing is unread.
     fn settle(&mut self) {
-        loop {
+        for round in 0.. {
+            assert!(round < SETTLE_STEPS_MAX, "players that never come to rest");
             self.world.settle();
             let unread = |player: &&mut Player| player.is_reading && !player.is_over;
             let mut is_silent = true;

@@ -6,6 +6,7 @@ use super::truth::Reason;
 use super::{Member, Trial};
 use crate::shard::Remains;
 use crate::shard::call::Call;
+use crate::sim::world::SETTLE_STEPS_MAX;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,8 @@ impl Trial {
 
     /// Until nothing moves and nothing is unread.
     fn settle(&mut self) {
-        loop {
+        for round in 0.. {
+            assert!(round < SETTLE_STEPS_MAX, "members that never come to rest");
             self.world.settle();
             (0..self.members.len()).for_each(|at| self.read(at));
             self.hear_answers();

@@ -107,6 +107,7 @@ impl Member {
             (Ask::Subscribe { channel, since, wants_delta, filter, token }, "subscribe") => {
                 let standing = self.standings.entry(channel).or_default();
                 // Whatever the server did with the channel meanwhile is over.
+                standing.denials = 0;
                 standing.filter = filter;
                 standing.is_wanted |= !standing.is_leaving;
                 self.granted(id, channel, token, body);
@@ -223,6 +224,9 @@ impl Member {
             100 => true,
             103 => {
                 let is_bad = |token: &Token| token.form == Form::Forged || hearing.revoked.is_dead(token);
+                // A clock that was set back makes tokens that are invalid already, and will for as long.
+                standing.denials += 1;
+                standing.is_wanted &= standing.denials < DENIALS_MAX;
                 token.map_or(is_guarded, is_bad)
             }
             105 => {
@@ -382,3 +386,6 @@ pub(super) const SERVED: u32 = 6;
 pub(super) const SERVED_LATER: u32 = 7;
 pub(super) const REFRESHED: u32 = 8;
 pub(super) const SUB_REFRESHED: u32 = 9;
+
+/// Denials in a row after which a member gives a channel up, as an SDK does after the first.
+const DENIALS_MAX: u32 = 20;

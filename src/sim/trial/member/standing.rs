@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub struct Standing {
     /// The client wants it.
     pub is_wanted: bool,
+    /// In a row, with a token.
+    pub denials: u32,
     /// The server made it, or will with the connection.
     pub is_server: bool,
     pub is_live: bool,
