@@ -207,7 +207,11 @@ impl Shard {
             if conn.is_open() {
                 conn.outbox.clear(&mut self.nodes);
                 self.stats.slow_disconnects += 1;
-                self.attempt_for(Work::Input, id, |shard| shard.cut_off(id, Disconnect::Slow));
+                self.attempt_for(Work::Input, id, |shard| {
+                    shard.cut_off(id, Disconnect::Slow);
+                    // Our last word is behind all that it has not read yet.
+                    shard.set_due(id, shard.now + shard.options.close_max);
+                });
             } else if matches!(conn.phase, Phase::Closing) {
                 self.linger(id);
             }
