@@ -63,6 +63,10 @@ impl Shard {
     /// Says the last word, unless it has been said, and reads on only to lose what comes: `why` is for others, `said` for
     /// the peer.
     fn part(&mut self, id: ConnId, code: Option<CloseCode>, why: &str, said: &str) {
+        if self.conns.get(id).is_some_and(|conn| conn.is_stream) {
+            // It has no frames, and nothing comes on it: its commands are requests by themselves.
+            return self.close(id, code, said);
+        }
         if self.leave_open(id, code.map_or(NO_STATUS, CloseCode::get), why) {
             self.say_close(id, code, said);
         }

@@ -149,13 +149,8 @@ impl Shard {
         conn.outbox.clear(&mut self.nodes);
         match conn.phase {
             Phase::Head(_) => self.refuse(id, &Refusal::Internal),
-            Phase::Echo | Phase::Client(_) => {
-                self.close(id, Some(CloseCode::INTERNAL_ERROR), INTERNAL_ERROR);
-                // What was being read is gone: what follows on it makes no sense any more, to frames or to TLS.
-                if self.conns.get(id).is_some_and(|conn| matches!(conn.phase, Phase::Closing)) {
-                    self.linger(id);
-                }
-            }
+            // What was being read is gone: what follows on it makes no sense any more, to frames or to TLS.
+            Phase::Echo | Phase::Client(_) => self.fail(id, CloseCode::INTERNAL_ERROR, INTERNAL_ERROR),
             Phase::Closing | Phase::Lingering { .. } => self.let_go(id),
             Phase::Leaving => {}
         }

@@ -136,17 +136,20 @@ fn a_client_that_goes_while_the_back_end_thinks_leaves_nothing() {
     assert_eq!(bench.shard.stats().sessions, 0);
 }
 
-#[test]
-fn a_stream_is_served_like_a_socket_and_told_its_end() {
-    let mut bench = Bench::new(|_| ());
-    let opening = |kind| Opening {
+fn opening(kind: StreamKind) -> Opening {
+    Opening {
         kind,
         is_protobuf: false,
         session: ClientId([1; 16]),
         node: ClientId([2; 16]),
         headers: Arc::default(),
         first: br#"{"id":1,"connect":{}}"#.to_vec(),
-    };
+    }
+}
+
+#[test]
+fn a_stream_is_served_like_a_socket_and_told_its_end() {
+    let mut bench = Bench::new(|_| ());
     bench.stream(1, StreamInput::Open(Box::new(opening(StreamKind::Sse))));
     let first = bench.written();
     assert!(
@@ -169,6 +172,28 @@ fn a_stream_is_served_like_a_socket_and_told_its_end() {
     bench.stream(1, StreamInput::Commands(b"nonsense".to_vec()));
     let end = bench.written();
     assert_eq!(end, "data: {\"push\":{\"disconnect\":{\"code\":3501,\"reason\":\"bad request\"}}}\n\n");
+    bench.stream(1, StreamInput::Sent);
+    assert_eq!(bench.written(), "END");
+    assert_eq!(bench.shard.conn_count(), 1);
+}
+
+/// In words of its own: a stream has no close frames.
+#[test]
+fn a_stream_that_is_cut_as_too_slow_is_told_why() {
+    let mut bench = Bench::new(|options| options.settings_mut().limits.outbox_bytes_max = 1_500);
+    bench.stream(1, StreamInput::Open(Box::new(opening(StreamKind::Sse))));
+    bench.stream(1, StreamInput::Sent);
+    bench.stream(1, StreamInput::Commands(br#"{"id":2,"subscribe":{"channel":"a"}}"#.to_vec()));
+    bench.written();
+    let id = bench.client();
+    for _ in 0..3 {
+        let data = "x".repeat(1_000);
+        bench.say(id, &format!(r#"{{"id":2,"publish":{{"channel":"a","data":"{data}"}}}}"#));
+    }
+    assert_eq!((bench.written().as_str(), bench.shard.stats().slow_disconnects), ("", 1));
+    bench.stream(1, StreamInput::Sent);
+    let end = bench.written();
+    assert!(end.starts_with(r#"data: {"push":{"disconnect":{"code":3008,"reason":"slow""#), "{end}");
     bench.stream(1, StreamInput::Sent);
     assert_eq!(bench.written(), "END");
     assert_eq!(bench.shard.conn_count(), 1);
